@@ -1,0 +1,12 @@
+"""The theory of teacher-student ReLU networks as functions of arrays: closed forms for Gaussian inputs, NumPy or torch in, the same out.
+
+Modules: `networks` (containers and teachers), `gaussian` (expectations), `population` (loss, gradient, Hessian),
+`angular` (kernels on the circle and their determinants), with `minors`, `signs` and `balls` underneath. Importing this
+package loads neither torch nor SymPy nor cvxpy.
+"""
+
+from . import angular, gaussian, population
+from .networks import TwoLayerReLU
+
+__all__ = ["TwoLayerReLU", "angular", "gaussian", "population"]
+__version__ = "0.1.0"

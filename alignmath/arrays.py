@@ -1,0 +1,147 @@
+"""Arrays in, arrays out: what every room does with its arguments before the mathematics starts.
+
+NumPy arrays (and lists, which become NumPy arrays) and torch tensors are accepted through the array API
+(`array_api_compat`); the namespace of the input decides that of the output. torch is never imported here: a
+tensor can only arrive from a program that already has.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
+
+__all__ = ["Array", "as_floating", "as_order", "broadcast_batches", "fixed_order_sum", "keep_freed_memory", "namespace", "polar", "require_nonzero", "root"]
+
+Array = Any
+"""A NumPy array or a torch tensor; which one is decided by the caller."""
+
+
+def namespace(*arrays: Array) -> Any:
+    """The array namespace shared by `arrays`; a mixture of libraries is a `ValueError`."""
+    try:
+        return array_namespace(*arrays)
+    except TypeError:
+        kinds = sorted({type(array).__module__.split(".")[0] for array in arrays})
+        raise ValueError(
+            f"arguments come from different array libraries ({', '.join(kinds)}); convert them all to one of them"
+        ) from None
+
+
+def as_floating(value: Any, name: str, *, least_ndim: int = 0) -> Array:
+    """`value` as a floating-point array of its own library, checked to be real, finite and not empty.
+
+    Python numbers, lists and integer arrays become float64; floating-point arrays keep their type. Raises
+    `ValueError`, calling the argument `name`, for complex, empty, NaN or infinite input and for fewer than
+    `least_ndim` dimensions.
+    """
+    if not is_array_api_obj(value):
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+        if value.dtype == object or value.dtype.kind in "USV":
+            raise ValueError(f"{name} has entries that are not numbers; pass an array of floats")
+    xp = namespace(value)
+    if xp.isdtype(value.dtype, "complex floating"):
+        raise ValueError(f"{name} is complex; pass its real part if that is what is meant")
+    if not xp.isdtype(value.dtype, "real floating"):
+        value = xp.astype(value, xp.float64)
+    if value.ndim < least_ndim:
+        raise ValueError(f"{name} has shape {tuple(value.shape)}; expected at least {least_ndim} dimension(s)")
+    if 0 in value.shape:
+        raise ValueError(f"{name} is empty (shape {tuple(value.shape)}); pass at least one entry along every axis")
+    finite = xp.isfinite(value)
+    if not bool(xp.all(finite)):
+        where = _first(xp, ~finite)
+        raise ValueError(f"{name}{list(where)} is {float(value[where])}; every entry must be finite")
+    return value
+
+
+def as_order(value: Any, name: str, *, most: int) -> int:
+    """`value` as a Python integer in `0..most`; anything else is a `ValueError` that says what is allowed."""
+    try:
+        order = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; expected an integer from 0 to {most}") from None
+    if isinstance(value, bool) or not 0 <= order <= most:
+        raise ValueError(f"{name} is {value!r}; expected an integer from 0 to {most} (beyond it float64 overflows)")
+    return order
+
+
+def broadcast_batches(**shapes: Any) -> tuple[int, ...]:
+    """The common shape of the named batches; a `ValueError` that names them if there is none."""
+    try:
+        return np.broadcast_shapes(*(tuple(shape) for shape in shapes.values()))
+    except ValueError:
+        listed = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"the batch shapes do not broadcast: {listed}") from None
+
+
+def fixed_order_sum(values: Array, *, axis: int) -> Array:
+    """Sum along `axis` by halving, in an order that depends on the length of that axis alone.
+
+    A library's own sum may add in another order when the other axes have another length; with this one a row of a batch
+    has the same sum, to the bit, in any batch.
+    """
+
+    def part(start: int, stop: int) -> Array:
+        return values[(slice(None),) * axis + (slice(start, stop), ...)]
+
+    odd = []
+    count = values.shape[axis]
+    while count > 1:
+        if count % 2:
+            count -= 1
+            odd.append(part(count, count + 1))
+        count //= 2
+        values = part(0, count) + part(count, 2 * count)
+    for term in odd:
+        values = values + term
+    return values[(slice(None),) * axis + (0, ...)]
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed temporaries, for loops over arrays of megabytes.
+
+    glibc hands freed blocks above a threshold back to the system, which then faults and clears every page again: half the time
+    of such loops. Freeing one block raises the threshold to its size (mallopt(3), M_MMAP_THRESHOLD); this one is never touched.
+    """
+    np.empty(31 << 17)
+
+
+def polar(vectors: Array, *, axis: int) -> tuple[Array, Array]:
+    """Lengths and directions of `vectors`, whose components lie along `axis` (first or last); zero has direction 0."""
+    xp = namespace(vectors)
+    squares = vectors * vectors
+    total = fixed_order_sum(squares, axis=0) if axis == 0 else xp.sum(squares, axis=axis)
+    zero = xp.astype(total == 0, total.dtype)
+    divisor = xp.sqrt(total + zero)  # 1 for the zero vector, whose gradients then stay finite
+    return divisor - zero, vectors / xp.expand_dims(divisor, axis=axis)
+
+
+def root(square: Array) -> Array:
+    """Square root whose derivative at 0 is 0, so that torch's gradients through equal vectors stay finite."""
+    xp = namespace(square)
+    positive = square > 0
+    return xp.where(positive, xp.sqrt(xp.where(positive, square, xp.ones_like(square))), xp.zeros_like(square))
+
+
+def require_nonzero(lengths: Array, name: str, why: str, *, among: Array | None = None) -> None:
+    """Raise `ValueError` if a vector has zero length (where `among`, if given, is true).
+
+    `lengths` has the shape of the stack of vectors; `why` completes the sentence and names the cure.
+    """
+    xp = namespace(lengths)
+    bad = lengths == 0
+    if among is not None:
+        bad = bad & among
+    if bool(xp.any(bad)):
+        raise ValueError(f"{name}{list(_first(xp, bad))} is the zero vector; {why}")
+
+
+def _first(xp: Any, mask: Array) -> tuple[int, ...]:
+    """Index of the first true entry of `mask`."""
+    return tuple(int(axis[0]) for axis in xp.nonzero(mask)) if mask.ndim else ()

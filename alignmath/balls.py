@@ -1,0 +1,76 @@
+"""Ball arithmetic (Arb, through python-flint) for what the rooms share: angular-distance functions, their matrices, signs.
+
+A ball is an interval with every rounding error inside, so a sign read off a ball is a proof. Angles enter as the exact floats they
+are. Precision is raised inside `with` blocks only; `flint.ctx` is left as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flint import arb, arb_mat, ctx
+
+__all__ = ["arc_cosine", "fold", "leading_minors", "replaced_determinants", "settled_signs", "system"]
+
+Ball = Callable[[Any], Any]
+"""A function of the angular distance, ball in, ball out."""
+
+
+def arc_cosine(t: Any) -> Any:
+    """The ball of `f(t) = sin t + (pi - t) cos t` (alignment paper, Section 4), t in `[0, pi]`."""
+    return t.sin() + (t.pi() - t) * t.cos()
+
+
+def fold(x: Any) -> Any:
+    """Distance on the circle of the real number x from 0, a ball in `[0, pi]`."""
+    x = abs(arb(x))
+    turns = int((x / (2 * arb.pi())).mid().floor().fmpq().p)
+    x = abs(x - 2 * turns * arb.pi())
+    return x if x < arb.pi() else 2 * arb.pi() - x
+
+
+def system(angles: Sequence[Any], ball: Ball) -> tuple[Any, list[Any]]:
+    """The matrix `M (m, m)` and right-hand side b of the alignment paper's equation (5), for students at `angles`, teacher at 0."""
+    exact = [arb(a) for a in angles]
+    m = len(exact)
+    entries = [[ball(arb(0))] * m for _ in range(m)]
+    for i in range(m):
+        for j in range(i):
+            entries[i][j] = entries[j][i] = ball(fold(exact[i] - exact[j]))
+    return arb_mat(entries), [ball(fold(a)) for a in exact]
+
+
+def replaced_determinants(angles: Sequence[Any], ball: Ball) -> list[Any]:
+    """Balls of all `det M_i` (alignment paper, Theorem 5.1) at the working precision."""
+    matrix, rhs = system(angles, ball)
+    table, determinants = matrix.tolist(), []
+    for i in range(len(rhs)):
+        determinants.append(
+            arb_mat([[rhs[r] if c == i else entry for c, entry in enumerate(row)] for r, row in enumerate(table)]).det()
+        )
+    return determinants
+
+
+def leading_minors(angles: Sequence[Any], ball: Ball) -> list[Any]:
+    """Balls of the leading principal minors of M; all positive if and only if M is positive definite (Sylvester)."""
+    table = system(angles, ball)[0].tolist()
+    return [arb_mat([row[:k] for row in table[:k]]).det() for k in range(1, len(table) + 1)]
+
+
+def settled_signs(balls: Callable[[], Sequence[Any]], *, most_bits: int, what: str) -> list[int]:
+    """Signs of the numbers that `balls` encloses, at a precision doubled from 128 bits until no ball but [0, 0] contains 0.
+
+    Raises `ArithmeticError`, naming `what`, where `most_bits` do not tell a number from zero.
+    """
+    bits = 128
+    while True:
+        with ctx.workprec(bits):
+            values = list(balls())
+            if all(value > 0 or value < 0 or value.is_zero() for value in values):
+                return [1 if value > 0 else -1 if value < 0 else 0 for value in values]
+        if bits >= most_bits:
+            raise ArithmeticError(
+                f"{what}: {most_bits} bits do not tell the sign from zero; it may be exactly zero. Raise most_bits if not"
+            )
+        bits = min(2 * bits, most_bits)

@@ -1,0 +1,101 @@
+"""Proved signs for angular-distance functions: float64 where its error bound allows, ball arithmetic elsewhere.
+
+Used through `AngularDistance.determinant_signs` and `AngularDistance.is_positive_definite`, whose docstrings say what is
+promised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .arrays import Array, as_floating, namespace
+from .minors import ROUNDING, sign_threshold
+
+if TYPE_CHECKING:
+    from .angular import AngularDistance, Systems
+
+__all__ = ["determinant_signs", "is_positive_definite"]
+
+_UNDECIDED = 2.0
+_RELATIVE = 256 * ROUNDING
+"""Relative error of f through its complement: at most 1e-14, reached just above the end of the Taylor series."""
+
+
+def determinant_signs(kernel: AngularDistance, angles: Any, *, most_bits: int) -> Array:
+    """See `AngularDistance.determinant_signs`."""
+    angles, xp = _as_float64(angles)
+    _, chunks = kernel.systems(angles)
+    signs = xp.permute_dims(xp.concat([_float_signs(kernel, chunk) for chunk in chunks], axis=-1), (1, 0))
+    for row, configuration in _rows(xp, xp.any(signs == _UNDECIDED, axis=-1), angles):
+        settled = _ball_signs(kernel, configuration, most_bits)
+        signs[row, :] = xp.asarray(settled, dtype=signs.dtype)
+    return xp.astype(xp.reshape(signs, angles.shape), xp.int8)
+
+
+def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int) -> Array:
+    """See `AngularDistance.is_positive_definite`."""
+    from .balls import leading_minors, settled_signs
+
+    angles, xp = _as_float64(angles)
+    m = angles.shape[-1]
+    flat = xp.reshape(angles, (-1, m))
+    _, chunks = kernel.systems(angles)
+    singular = xp.concat([chunk.vanishing for chunk in chunks])
+    least = xp.min(xp.linalg.eigvalsh(kernel.matrix(flat)), axis=-1)
+    bound = (m * kernel.rounding + 20 * m * m) * ROUNDING * abs(kernel.peak)
+    definite = (least > bound) & ~singular
+    for row, configuration in _rows(xp, (xp.abs(least) <= bound) & ~singular, angles):
+        what = f"definiteness of {kernel.name} at {configuration}"
+        ball = _ball(kernel)
+        settled = settled_signs(lambda c=configuration: leading_minors(c, ball), most_bits=most_bits, what=what)
+        definite[row] = min(settled) > 0
+    return xp.reshape(definite, angles.shape[:-1])
+
+
+def _float_signs(kernel: AngularDistance, systems: Systems) -> Array:
+    """Signs of the `det M_i`, `(m, B)`, that float64 vouches for; `_UNDECIDED` elsewhere."""
+    minors = systems.minors
+    xp = namespace(minors.null)
+    m = minors.replaced.shape[0]
+    scales = xp.where(minors.scales > 0, minors.scales, xp.ones_like(minors.scales))
+    errors = kernel.rounding * ROUNDING * abs(kernel.peak) * m**0.5 / scales
+    if kernel.complement is not None:  # b is then accurate in the relative sense, however small
+        errors = xp.concat([errors[:m], xp.full_like(errors[m:], _RELATIVE)], axis=0)
+    bound = sign_threshold(minors, xp.sqrt(xp.sum(errors * errors, axis=0)))
+    decided = (xp.abs(minors.null[:m]) > bound[None, ...]) & (minors.scales[m] > 0)[None, ...]
+    positive = (minors.null[:m] < 0) == (minors.volume > 0)[None, ...]
+    signs = xp.where(positive, xp.ones_like(minors.null[:m]), -xp.ones_like(minors.null[:m]))
+    return systems.masked(xp.where(decided, signs, xp.full_like(signs, _UNDECIDED)))
+
+
+def _ball_signs(kernel: AngularDistance, angles: list[float], most_bits: int) -> list[int]:
+    from .balls import fold, leading_minors, replaced_determinants, settled_signs
+
+    ball, what = _ball(kernel), f"det M_i of {kernel.name} at {angles}"
+    aligned = [bool(fold(a).is_zero()) for a in angles]
+    if any(aligned):  # then det M_i = det M for that student, and two columns of the other M_i are equal
+        sign = settled_signs(lambda: leading_minors(angles, ball)[-1:], most_bits=most_bits, what=what)[0]
+        return [sign if own else 0 for own in aligned]
+    return settled_signs(lambda: replaced_determinants(angles, ball), most_bits=most_bits, what=what)
+
+
+def _ball(kernel: AngularDistance) -> Any:
+    if kernel.ball is None:
+        raise ValueError(
+            f"float64 cannot decide a sign for {kernel.name}, which has no ball arithmetic: give "
+            "AngularDistance(..., ball=...) the function f from flint.arb to flint.arb"
+        )
+    return kernel.ball
+
+
+def _as_float64(angles: Any) -> tuple[Array, Any]:
+    angles = as_floating(angles, "angles", least_ndim=1)
+    xp = namespace(angles)
+    return xp.astype(angles, xp.float64), xp
+
+
+def _rows(xp: Any, mask: Array, angles: Array) -> Any:
+    """Index and angles, as Python floats, of the configurations where `mask` is true."""
+    flat = xp.reshape(angles, (-1, angles.shape[-1]))
+    for index in xp.nonzero(mask)[0]:
+        yield int(index), [float(a) for a in flat[int(index)]]

@@ -1,0 +1,70 @@
+"""What the solvers return: frozen dataclasses that say how the solver ended and carry what is needed to check it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from alignmath.arrays import Array
+from alignmath.networks import TwoLayerReLU
+
+__all__ = ["CriticalPoints", "RunStatus", "Trajectory"]
+
+
+class RunStatus(enum.IntEnum):
+    """How one run of `descent.descend` or `descent.flow` ended."""
+
+    FINISHED = 0
+    """All iterations (or the whole time span) were run."""
+    GRADIENT = 1
+    """The gradient norm fell to the tolerance."""
+    LOSS = 2
+    """The loss fell to the tolerance."""
+    DIVERGED = 3
+    """Loss or gradient left the finite numbers: take a smaller step. The state kept is the last one seen finite."""
+    COLLAPSED = 4
+    """A student reached length 0, where the gradient does not exist: start elsewhere, or drop that student."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Runs of gradient descent or flow, at the K moments asked for; `...` is the shape of the batch of runs.
+
+    time: `(K,)`, iterations of descent or times of flow.
+    hidden: `(K, ..., m, d)`; output: `(K, ..., m)`; loss, gradient_norm: `(K, ...)`; None where not kept. A run that has stopped keeps
+        its last values.
+    final: the students at the end, a batch of networks.
+    final_loss, final_gradient_norm: `(...)`.
+    stopped: `(...)`, the iteration or time at which each run ended; status: `(...)`, integers, see `RunStatus`.
+    seconds: wall time of the computation.
+    """
+
+    time: Array
+    hidden: Array | None
+    output: Array | None
+    loss: Array | None
+    gradient_norm: Array | None
+    final: TwoLayerReLU
+    final_loss: Array
+    final_gradient_norm: Array
+    stopped: Array
+    status: Array
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CriticalPoints:
+    """End points of a search for zeros of the gradient, one for each of B starts; see `landscape.critical_points`.
+
+    students: B networks. gradient_norm, loss, least_length: `(B,)`, the last being the length of the shortest student.
+    converged: `(B,)` bool, the gradient norm is below the tolerance and no student is shorter than the `collapse` length.
+    iterations: how many steps were taken. seconds: wall time.
+    """
+
+    students: TwoLayerReLU
+    gradient_norm: Array
+    loss: Array
+    least_length: Array
+    converged: Array
+    iterations: int
+    seconds: float
