@@ -1,0 +1,179 @@
+"""Section 5.1 of the alignment paper: equations (3) to (5), Cramer's rule, Theorem 5.1."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+
+from alignmath import population
+from alignmath.angular import ARC_COSINE
+from alignmath.minors import maximal_minors
+from alignmath.networks import TwoLayerReLU, planar
+
+from ..attacks import near_degenerate_angles, none_below, random_angles
+from ..claims import Attack, Claim, Effort, Outcome, Verdict
+from ..derivation import Derivation
+from . import formulas
+from .few_students import no_other_critical_point
+
+__all__ = ["CLAIMS", "row_attack"]
+
+_PAPER = "alignment"
+pi = sp.pi
+rho_i, rho_j, rho_0 = sp.symbols("rho_i rho_j rho_0", positive=True)
+t0, tij = sp.symbols("theta_i0 theta_ij", positive=True)
+_TEACHER = TwoLayerReLU([[1.0, 0.0]])
+
+
+def _projection(effort: Effort) -> Outcome:
+    d = Derivation()
+    # (2) along u_i with one other student j; the sums over j are linear in such terms
+    left = formulas.equation_two_left(t0, rho_0 * sp.cos(t0))
+    right = formulas.equation_two_right(rho_i, 1, t0, rho_0, rho_j * sp.sin(tij), (pi - tij) * rho_j * sp.cos(tij))
+    d.identity(
+        "equation (2) along u_i",
+        left - right,
+        (sp.sin(t0) + (pi - t0) * sp.cos(t0)) * rho_0 - (pi * rho_i + (sp.sin(tij) + (pi - tij) * sp.cos(tij)) * rho_j),
+        r"$u_i\cdot u_i=1$, $u_i\cdot w_j=\rho_j\cos\theta_{ij}$, $u_i\cdot w_0=\rho_0\cos\theta_{i0}$. One term $j\ne i$ of the sums is shown; both sides are linear in them.",
+        shown=r"(\sin\theta_{i0}+(\pi-\theta_{i0})\cos\theta_{i0})\rho_0 = \pi\rho_i+\sum_{j\ne i}(\sin\theta_{ij}+(\pi-\theta_{ij})\cos\theta_{ij})\rho_j",
+    )
+    return d.proved("projection of (2) on $u_i$; a necessary condition, one half of the $2m$ scalar equations")
+
+
+def _matrix_form(effort: Effort) -> Outcome:
+    d = Derivation()
+    d.identity("diagonal", formulas.profile(sp.Integer(0)), pi, r"The factor of $\rho_i$ in (3) is $f(\theta_{ii})=f(0)$.", shown=r"f(0)=\pi")
+    d.identity(
+        "equation (3) in f",
+        (sp.sin(t0) + (pi - t0) * sp.cos(t0)) * rho_0 - (pi * rho_i + (sp.sin(tij) + (pi - tij) * sp.cos(tij)) * rho_j),
+        formulas.profile(t0) * rho_0 - (formulas.profile(sp.Integer(0)) * rho_i + formulas.profile(tij) * rho_j),
+        shown=r"f(\theta_{i0})\rho_0=\sum_{j=1}^m f(\theta_{ij})\rho_j\ \ \forall i,\qquad M\rho=b",
+    )
+    return d.proved("(3) with $f(\\theta)=\\sin\\theta+(\\pi-\\theta)\\cos\\theta$")
+
+
+def _cramer(effort: Effort) -> Outcome:
+    d = Derivation()
+    for m in (2, 3, 4):
+        matrix = sp.Matrix(m, m, lambda i, j: sp.Symbol(f"M_{min(i, j) + 1}{max(i, j) + 1}"))
+        rho = sp.Matrix(sp.symbols(f"rho_1:{m + 1}"))
+        rhs = matrix * rho
+        for i in range(m):
+            replaced = matrix.copy()
+            replaced[:, i] = rhs
+            d.identity(
+                f"m = {m}, i = {i + 1}",
+                sp.expand(replaced.det(method="berkowitz")),
+                sp.expand(rho[i] * matrix.det(method="berkowitz")),
+                "For symmetric $M$ and $b=M\\rho$ (general $m$: the determinant is multilinear and alternating in the columns).",
+                shown=r"\det M_i = \rho_i\det M",
+            )
+    return d.proved("$\\det M_i=\\rho_i\\det M$: with $\\det M>0$ and some $\\det M_i\\le0$, some $\\rho_i\\le0$ ($\\rho_0=1$; else a factor $\\rho_0$)")
+
+
+def row_attack(effort: Effort) -> Attack:
+    """Equation (2) along u_i against the rows of M rho - b, on random and near-degenerate configurations."""
+    rng = np.random.default_rng(21)
+    margins = []
+    for m in (2, 3, 6):
+        angles = np.concatenate([f(rng, effort.count(5_000, 200_000), m) for f in (random_angles, near_degenerate_angles)])
+        lengths = rng.uniform(0.1, 2, angles.shape)
+        students = planar(angles, lengths)
+        radial = np.sum(population.stationarity(students, _TEACHER) * students.hidden, axis=2) / lengths
+        rows = ARC_COSINE(angles) - np.sum(ARC_COSINE.matrix(angles) * lengths[:, None, :], axis=2)
+        margins.append(1e-12 * (1 + lengths.sum(axis=1)) - np.abs(radial - rows).max(axis=1))
+    return none_below("(2) along u_i against b - M rho, 2, 3 and 6 students, to 1e-12", np.concatenate(margins))
+
+
+def _determinant_condition(effort: Effort) -> Outcome:
+    d = Derivation()
+    d.argument(
+        "solutions solve M rho = b",
+        r"A solution of (2) with all $\rho_i>0$, merged by direction and without student at the teacher's angle (`align.red.merge.mended`), satisfies $M\rho=b$ with $\rho>0$.",
+        "By (3) to (5); merging keeps lengths positive.",
+        refuted_by="a configuration where (2) along $u_i$ and the $i$-th row of $M\\rho-b$ differ",
+        attack=lambda: row_attack(effort),
+    )
+    d.argument(
+        "Cramer's rule excludes it",
+        r"For $m\ge3$ without antipodal pair, the condition says $\det M>0$ and $\det M_i\le0$ for some $i$; but $\det M_i=\rho_i\det M>0$ for every $i$.",
+        "By `align.cramer`; $m\\le2$ is Theorem 3.1.",
+        refuted_by=r"$\rho>0$ and $b=M\rho$ with some $\det M_i$ not of the sign of $\det M$",
+        attack=lambda: _cramer_attack(effort),
+    )
+    return d.proved("for the configurations the condition names: no two of $\\theta_0,\\dots,\\theta_m$ antipodal; $m\\le2$ by Theorem 3.1")
+
+
+def _cramer_attack(effort: Effort) -> Attack:
+    rng = np.random.default_rng(22)
+    margins = []
+    for m in (3, 4, 6):
+        angles = random_angles(rng, effort.count(5_000, 200_000), m)
+        lengths = rng.uniform(0.1, 2, angles.shape)
+        matrix = ARC_COSINE.matrix(angles)
+        minors = maximal_minors(np.moveaxis(np.concatenate([matrix, matrix @ lengths[:, :, None]], axis=2), 0, -1))
+        clear = np.abs(minors.null[-1]) > 1e-6
+        margins.append(((minors.replaced / minors.determinant).min(axis=0))[clear])
+    return none_below("least of det M_i / det M for b = M rho, lengths above 0.1, 3, 4 and 6 students", np.concatenate(margins))
+
+
+def _without_exclusion(effort: Effort) -> Outcome:
+    d = Derivation()
+    d.argument(
+        "nothing is left out",
+        r"The hypothesis holds (`align.detcond`, `align.pad.f`), and `align.main` gives the conclusion for every configuration: antipodal pairs, the teacher's included, and students aligned with the teacher.",
+        "The printed proof covers neither antipodal pairs nor aligned students; the theorem is true for them by the other route.",
+        refuted_by="a critical point with non-zero loss among configurations with an antipodal pair",
+        attack=lambda: no_other_critical_point(effort, 4, seed=51),
+    )
+    return d.proved("hypothesis and conclusion are both theorems; the two gaps of the printed proof are closed by `align.main`")
+
+
+CLAIMS = (
+    Claim(
+        "align.thm5.1",
+        _PAPER,
+        "Theorem 5.1, as far as its proof goes",
+        r"If for all $m\ge3$ and $0=\theta_0<\theta_1<\dots<\theta_m<2\pi$ without antipodal pair $\det M>0$ and some $\det M_i\le0$, then (2) has no non-trivial solution with all $\rho_i>0$ "
+        r"whose merged directions contain no antipodal pair (the teacher's direction included).",
+        Verdict.PROVED,
+        _determinant_condition,
+        uses=("align.eq4_5", "align.cramer", "align.red.merge.mended", "align.thm3.1"),
+    ),
+    Claim(
+        "align.thm5.1.mended",
+        _PAPER,
+        "Theorem 5.1, for all configurations",
+        r"The determinant condition holds, and (2) has no non-trivial solution with all $\rho_i>0$, antipodal pairs and aligned students included.",
+        Verdict.PROVED,
+        _without_exclusion,
+        uses=("align.detcond", "align.pad.f", "align.main"),
+    ),
+    Claim(
+        "align.eq3",
+        _PAPER,
+        "equation (3)",
+        r"$(\sin\theta_{i0}+(\pi-\theta_{i0})\cos\theta_{i0})\rho_0=\pi\rho_i+\sum_{j\ne i}(\sin\theta_{ij}+(\pi-\theta_{ij})\cos\theta_{ij})\rho_j$ for all $i$ follows from (2).",
+        Verdict.PROVED,
+        _projection,
+        uses=("align.eq2",),
+    ),
+    Claim(
+        "align.eq4_5",
+        _PAPER,
+        "equations (4) and (5)",
+        r"$f(\theta_{i0})\rho_0=\sum_jf(\theta_{ij})\rho_j$ for all $i$, that is $M\rho=b$.",
+        Verdict.PROVED,
+        _matrix_form,
+        uses=("align.eq3",),
+    ),
+    Claim(
+        "align.cramer",
+        _PAPER,
+        "proof of Theorem 5.1",
+        r"If $M\rho=b$ then $\det M_i=\rho_i\det M$ (with $\rho_0=1$); so $\det M>0$ and some $\det M_i\le0$ exclude $\rho>0$.",
+        Verdict.PROVED,
+        _cramer,
+        assumes=("the determinant is multilinear and alternating (general m)",),
+    ),
+)

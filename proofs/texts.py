@@ -1,0 +1,142 @@
+"""Prose with LaTeX between dollar signs and claim names between backticks, for the terminal and for HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cache
+from typing import Any
+
+__all__ = ["math_to_html", "math_to_plain", "to_html", "to_plain"]
+
+_PIECES = re.compile(r"\$([^$]+)\$|`([^`]+)`")
+_SYMBOLS = {
+    "ne": "≠",
+    "det": " det ",
+    "dots": "…",
+    "cdots": "⋯",
+    "qquad": "   ",
+    "quad": "  ",
+    "max": "max",
+    "min": "min",
+    "log": " log ",
+    "sin": " sin ",
+    "cos": " cos ",
+    "tan": " tan ",
+    "cot": " cot ",
+    "big": "",
+    "Big": "",
+    "bigg": "",
+    "left": "",
+    "right": "",
+    "top": "ᵀ",
+    "mathbf": "%s",
+    "text": "%s",
+    "propto": "∝",
+    "le": "≤",
+    "ge": "≥",
+    "mapsto": "↦",
+    "angle": "∠",
+    "succ": "≻",
+    "succeq": "⪰",
+    "langle": "⟨",
+    "rangle": "⟩",
+    "{": "\ue000",  # set braces, told apart from groups until the end
+    "}": "\ue001",
+    ",": " ",
+    ";": " ",
+    ":": " ",
+    "!": "",
+    " ": " ",
+    "|": "‖",
+    "second": "″",
+}
+
+
+def to_plain(text: str) -> str:
+    """`text` for a terminal: mathematics in Unicode."""
+    return _PIECES.sub(lambda found: math_to_plain(found[1]) if found[1] else found[2], text)
+
+
+def math_to_plain(latex: str) -> str:
+    """A LaTeX formula as one line of Unicode; fractions become quotients with the brackets they need."""
+    plain = _converter().latex_to_text(latex.replace("''", "\\second ").replace("\\,", " "))
+    plain = re.sub(r"\{\(([^{}]*)\)\}", r"(\1)", plain)  # SymPy's sin{(a)}
+    plain = re.sub(r"\{([^{}]|\([^{}()]*\))\}", r"\1", plain)
+    plain = re.sub(r"\s+", " ", plain).replace(" ^", "^").replace("- (", "-(")
+    return re.sub(r"(?<=[(\[{]) | (?=[)\]},])", "", plain).strip().replace("\ue000", "{").replace("\ue001", "}")
+
+
+def to_html(text: str) -> str:
+    """`text` for HTML: mathematics as MathML, claim names as links to their rows."""
+
+    def piece(found: re.Match[str]) -> str:
+        if found[1]:
+            return math_to_html(found[1])
+        name = html.escape(found[2])
+        return f'<a class="claim" href="#{name}">{name}</a>'
+
+    parts, end = [], 0
+    for found in _PIECES.finditer(text):
+        parts += [html.escape(text[end : found.start()]), piece(found)]
+        end = found.end()
+    return "".join([*parts, html.escape(text[end:])])
+
+
+def math_to_html(latex: str, *, display: bool = False) -> str:
+    """A LaTeX formula as MathML."""
+    from latex2mathml.converter import convert
+
+    return convert(latex, display="block" if display else "inline")
+
+
+@cache
+def _converter() -> Any:
+    from pylatexenc.latex2text import LatexNodes2Text, MacroTextSpec, get_default_latex_context_db
+    from pylatexenc.latexwalker import get_default_latex_context_db as get_parser_context
+    from pylatexenc.macrospec import MacroSpec
+
+    def bracketed(inner: str) -> str:
+        inner = inner.strip()
+        if inner.startswith("{") and inner.endswith("}"):
+            inner = inner[1:-1].strip()
+        return inner if re.fullmatch(r"\d+|[^\W\d](_\{?\w+\}?)?", inner) else f"({inner})"
+
+    def fraction(node: Any, l2tobj: Any) -> str:
+        numerator, denominator = (l2tobj.nodelist_to_text([arg]) for arg in node.nodeargd.argnlist)
+        return f"{bracketed(numerator)}/{bracketed(denominator)}"
+
+    def accent(mark: str) -> Any:
+        return lambda node, l2tobj: l2tobj.nodelist_to_text(node.nodeargd.argnlist).strip("{}") + mark
+
+    context = get_default_latex_context_db()
+    context.add_context_category(
+        "ours",
+        prepend=True,
+        macros=[
+            *(MacroTextSpec(name, simplify_repl=symbol) for name, symbol in _SYMBOLS.items()),
+            *(MacroTextSpec(name, simplify_repl=fraction) for name in ("frac", "tfrac", "dfrac")),
+            MacroTextSpec("hat", simplify_repl=accent("\u0302")),
+        ],
+    )
+    parser = get_parser_context()
+    one = [MacroSpec(name, "{") for name in ("mathbf", "mathbb", "text", "hat", "sqrt")]
+    parser.add_context_category(
+        "ours",
+        prepend=True,
+        macros=[
+            *one,
+            *(MacroSpec(name, "{{") for name in ("frac", "tfrac", "dfrac", "binom")),
+            *(MacroSpec(name, "") for name in ("left", "right", "big", "Big", "bigg")),
+        ],
+    )
+    converter = LatexNodes2Text(context, math_mode="text", keep_braced_groups=True, keep_braced_groups_minlen=2)
+
+    class Converter:
+        def latex_to_text(self, latex: str) -> str:
+            from pylatexenc.latexwalker import LatexWalker
+
+            nodes, _, _ = LatexWalker(latex, latex_context=parser).get_latex_nodes()
+            return converter.nodelist_to_text(nodes)
+
+    return Converter()
