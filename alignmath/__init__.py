@@ -1,4 +1,5 @@
-"""The theory of teacher-student ReLU networks as functions of arrays: closed forms for Gaussian inputs, NumPy or torch in, the same out.
+"""The theory of teacher-student ReLU networks as functions of arrays: closed forms for Gaussian inputs, NumPy or
+torch in, the same out.
 
 Modules: `networks` (containers and teachers), `gaussian` (expectations), `population` (loss, gradient, Hessian),
 `angular` (kernels on the circle and their determinants), with `minors`, `signs` and `balls` underneath. Importing this

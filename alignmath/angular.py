@@ -1,12 +1,13 @@
 """Angular-distance functions: matrices, determinants and Fourier coefficients of kernels on the circle.
 
-A continuous `f` on `[0, pi]` gives the kernel `g(x, y) = F(x - y)`, `F(t) = f(min(|t|, 2 pi - |t|))`. With the teacher at
-angle 0 and students at `theta_1..theta_m`, `M = [F(theta_i - theta_j)]`, `b = [F(theta_i)]`, and `M_i` is M with column i
-replaced by b: the alignment paper's Definitions 5.2, 5.3 and 5.7 (`align.def5.2`, `align.def5.3`, `align.def5.7`). g is an
-angular-distance function if and only if no Fourier coefficient of F is negative.
+A continuous `f` on `[0, pi]` gives the kernel `g(x, y) = F(x - y)`, `F(t) = f(min(|t|, 2 pi - |t|))`. With the
+teacher at angle 0 and students at `theta_1..theta_m`, `M = [F(theta_i - theta_j)]`, `b = [F(theta_i)]`, and `M_i` is
+M with column i
+replaced by b: the alignment paper's Definitions 5.2, 5.3 and 5.7 (`align.def5.2`, `align.def5.3`, `align.def5.7`). g
+is an angular-distance function if and only if no Fourier coefficient of F is negative.
 
-The determinants come from one orthogonal factorisation (`minors`); the signs that float64 cannot vouch for are decided in
-ball arithmetic (`signs`, `balls`).
+The determinants come from one orthogonal factorisation (`minors`); the signs that float64 cannot vouch for are
+decided in ball arithmetic (`signs`, `balls`).
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class AngularDistance:
     coefficients: closed form of `fourier`, if known, from integer arrays n >= 0 to arrays.
     ball: f in ball arithmetic, `flint.arb` to `flint.arb`, to decide signs that float64 cannot.
     rank: number of non-zero Fourier coefficients, if finite: for m > rank every determinant is 0.
-    rounding: bound on the absolute error of a computed `F(x - y)`, in units of `2^-53 |f(0)|`: about `2 pi max|f'| / f(0)`
-        for the angles, plus the error of f itself.
+    rounding: bound on the absolute error of a computed `F(x - y)`, in units of `2^-53 |f(0)|`: about `2 pi max|f'| /
+        f(0)` for the angles, plus the error of f itself.
     """
 
     function: Callable[[Array], Array]
@@ -104,8 +105,8 @@ class AngularDistance:
     def replaced_determinants(self, angles: Any) -> Array:
         """All `det M_i`, `(..., m)`, of students at `angles (..., m)` and the teacher at 0 (Theorem 5.1).
 
-        The error is below 1e-13 of Hadamard's bound, the product of the column lengths of `M_i`. Exactly 0 where coinciding
-        angles, the teacher's included, make two columns or two rows of `M_i` equal.
+        The error is below 1e-13 of Hadamard's bound, the product of the column lengths of `M_i`. Exactly 0 where
+        coinciding angles, the teacher's included, make two columns or two rows of `M_i` equal.
         """
         xp, chunks = self.systems(angles)
         return _join(xp, [c.masked(c.minors.replaced) for c in chunks], angles)
@@ -126,7 +127,7 @@ class AngularDistance:
             null, scales = chunk.minors.null, chunk.minors.scales
             if bool(xp.any(chunk.vanishing | (null[-1] == 0) | (chunk.minors.volume == 0))):
                 raise ValueError(
-                    f"angles has a configuration where the matrix M of {self.name} is singular; merge coinciding students"
+                    f"angles has a configuration where M of {self.name} is singular; merge coinciding students"
                 )
             ratios.append(-null[:-1] * scales[-1] / (scales[:-1] * null[-1]))
         return _join(xp, ratios, angles)
@@ -134,9 +135,9 @@ class AngularDistance:
     def determinant_signs(self, angles: Any, *, most_bits: int = 1 << 14) -> Array:
         """Proved signs of all `det M_i` at the given floats: -1, 0 or 1, `(..., m)`, int8.
 
-        float64 decides where its error bound allows, ball arithmetic of up to `most_bits` bits elsewhere; 0 stands only where
-        the determinant is exactly 0. Raises `ArithmeticError` where `most_bits` do not decide, and `ValueError`
-        where balls are needed and the function has no `ball`.
+        float64 decides where its error bound allows, ball arithmetic of up to `most_bits` bits elsewhere; 0 stands
+        only where the determinant is exactly 0. Raises `ArithmeticError` where `most_bits` do not decide, and
+        `ValueError` where balls are needed and the function has no `ball`.
         """
         from . import signs
 
@@ -145,7 +146,8 @@ class AngularDistance:
     def is_positive_definite(self, angles: Any, *, most_bits: int = 1 << 14) -> Array:
         """Whether M is positive definite at the given floats, proved: bool, shape `(...)`, for `angles (..., m)`.
 
-        Decided, and failing, as `determinant_signs` does. (Definition 5.7 asks for it at all angles without antipodal pairs.)
+        Decided, and failing, as `determinant_signs` does. (Definition 5.7 asks for it at all angles without
+        antipodal pairs.)
         """
         from . import signs
 
@@ -154,9 +156,9 @@ class AngularDistance:
     def fourier(self, n: Any, *, with_error: bool = False) -> Any:
         """Complex Fourier coefficients `(1/2 pi) integral F(t) e^{-int} dt`, real as F is even; shape of `n`, integers.
 
-        The closed form where one is known; else the FFT of samples, doubled until two sizes agree to 1e-12 or 2^20 samples are
-        in use. With `with_error`, the pair of coefficients and error estimates: the change in the last doubling,
-        or the rounding of the closed form.
+        The closed form where one is known; else the FFT of samples, doubled until two sizes agree to 1e-12 or 2^20
+        samples are in use. With `with_error`, the pair of coefficients and error estimates: the change in the last
+        doubling, or the rounding of the closed form.
         """
         orders = np.abs(np.asarray(n))
         if orders.dtype.kind not in "iu":
@@ -171,9 +173,11 @@ class AngularDistance:
         return (values[()], errors[()]) if with_error else values[()]
 
     def is_angular_distance(self, *, orders: int = 4096) -> bool:
-        """Whether no Fourier coefficient of F up to `orders` is negative beyond its error estimate (Definition 5.2, by Bochner).
+        """Whether no Fourier coefficient of F up to `orders` is negative beyond its error estimate (Definition 5.2,
+        by Bochner).
 
-        A numerical test: False is shown by the negative coefficient; True holds up to `orders` and the estimates of `fourier`.
+        A numerical test: False is shown by the negative coefficient; True holds up to `orders` and the estimates of
+        `fourier`.
         """
         values, errors = self.fourier(np.arange(orders + 1), with_error=True)
         return bool(np.all(values >= -errors))
@@ -244,7 +248,9 @@ def exponential(rate: float = 1.0) -> AngularDistance:
     return AngularDistance(
         lambda t: namespace(t).exp(-rate * t),
         f"exp(-{rate:g} t)",
-        coefficients=lambda n: rate * (1 - (-1.0) ** n * math.exp(-rate * math.pi)) / (math.pi * (rate**2 + n.astype(float) ** 2)),
+        coefficients=lambda n: (
+            rate * (1 - (-1.0) ** n * math.exp(-rate * math.pi)) / (math.pi * (rate**2 + n.astype(float) ** 2))
+        ),
         ball=lambda t: (-rate * t).exp(),
         rounding=64 + 16 * rate,
     )
@@ -289,7 +295,8 @@ def von_mises(concentration: float = 1.0) -> AngularDistance:
 
 
 def fourier_series(coefficients: Sequence[float]) -> AngularDistance:
-    """The truncated series `F(t) = c_0 + 2 sum_{n >= 1} c_n cos nt` of the complex coefficients `c_0..c_N`, of any signs."""
+    """The truncated series `F(t) = c_0 + 2 sum_{n >= 1} c_n cos nt` of the complex coefficients `c_0..c_N`, of any
+    signs."""
     series = as_floating(np.asarray(coefficients, dtype=float), "coefficients", least_ndim=1)
     if series.ndim != 1 or not series.any():
         raise ValueError(f"coefficients has shape {series.shape}; expected a sequence c_0..c_N, not all 0")
@@ -336,7 +343,8 @@ ARC_COSINE = AngularDistance(
     coefficients=_arc_cosine_coefficients,
     ball=lambda t: t.sin() + (t.pi() - t) * t.cos(),
 )
-"""The alignment paper's `f(t) = sin t + (pi - t) cos t`: `F / (2 pi)` is the expected product of two unit ReLU neurons."""
+"""The alignment paper's `f(t) = sin t + (pi - t) cos t`: `F / (2 pi)` is the expected product of two unit ReLU
+neurons."""
 
 LINEAR = AngularDistance(
     complement,

@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
-__all__ = ["Array", "as_floating", "as_order", "broadcast_batches", "fixed_order_sum", "keep_freed_memory", "namespace", "polar", "require_nonzero", "root"]
+__all__ = [
+    "Array",
+    "as_floating",
+    "as_order",
+    "broadcast_batches",
+    "fixed_order_sum",
+    "keep_freed_memory",
+    "namespace",
+    "polar",
+    "require_nonzero",
+    "root",
+]
 
 Array = Any
 """A NumPy array or a torch tensor; which one is decided by the caller."""
@@ -30,17 +41,18 @@ def namespace(*arrays: Array) -> Any:
         ) from None
 
 
-def as_floating(value: Any, name: str, *, least_ndim: int = 0) -> Array:
-    """`value` as a floating-point array of its own library, checked to be real, finite and not empty.
+def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
+    """`given` as a floating-point array of its own library, checked to be real, finite and not empty.
 
     Python numbers, lists and integer arrays become float64; floating-point arrays keep their type. Raises
     `ValueError`, calling the argument `name`, for complex, empty, NaN or infinite input and for fewer than
     `least_ndim` dimensions.
     """
-    if not is_array_api_obj(value):
+    value: Any = given
+    if not is_array_api_obj(given):
         try:
-            value = np.asarray(value)
-        except ValueError as error:
+            value = np.asarray(given)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
         if value.dtype == object or value.dtype.kind in "USV":
             raise ValueError(f"{name} has entries that are not numbers; pass an array of floats")
@@ -106,8 +118,9 @@ def fixed_order_sum(values: Array, *, axis: int) -> Array:
 def keep_freed_memory() -> None:
     """Let the C library keep the memory of freed temporaries, for loops over arrays of megabytes.
 
-    glibc hands freed blocks above a threshold back to the system, which then faults and clears every page again: half the time
-    of such loops. Freeing one block raises the threshold to its size (mallopt(3), M_MMAP_THRESHOLD); this one is never touched.
+    glibc hands freed blocks above a threshold back to the system, which then faults and clears every page again:
+    half the time of such loops. Freeing one block raises the threshold to its size (mallopt(3), M_MMAP_THRESHOLD);
+    this one is never touched.
     """
     np.empty(31 << 17)
 

@@ -1,7 +1,8 @@
-"""Ball arithmetic (Arb, through python-flint) for what the rooms share: angular-distance functions, their matrices, signs.
+"""Ball arithmetic (Arb, through python-flint) for what the rooms share: angular-distance functions, their matrices,
+signs.
 
-A ball is an interval with every rounding error inside, so a sign read off a ball is a proof. Angles enter as the exact floats they
-are. Precision is raised inside `with` blocks only; `flint.ctx` is left as it was.
+A ball is an interval with every rounding error inside, so a sign read off a ball is a proof. Angles enter as the
+exact floats they are. Precision is raised inside `with` blocks only; `flint.ctx` is left as it was.
 """
 
 from __future__ import annotations
@@ -11,15 +12,10 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-__all__ = ["arc_cosine", "fold", "leading_minors", "replaced_determinants", "settled_signs", "system"]
+__all__ = ["fold", "leading_minors", "replaced_determinants", "settled_signs", "system"]
 
 Ball = Callable[[Any], Any]
 """A function of the angular distance, ball in, ball out."""
-
-
-def arc_cosine(t: Any) -> Any:
-    """The ball of `f(t) = sin t + (pi - t) cos t` (alignment paper, Section 4), t in `[0, pi]`."""
-    return t.sin() + (t.pi() - t) * t.cos()
 
 
 def fold(x: Any) -> Any:
@@ -31,7 +27,8 @@ def fold(x: Any) -> Any:
 
 
 def system(angles: Sequence[Any], ball: Ball) -> tuple[Any, list[Any]]:
-    """The matrix `M (m, m)` and right-hand side b of the alignment paper's equation (5), for students at `angles`, teacher at 0."""
+    """The matrix `M (m, m)` and right-hand side b of the alignment paper's equation (5), for students at `angles`,
+    teacher at 0."""
     exact = [arb(a) for a in angles]
     m = len(exact)
     entries = [[ball(arb(0))] * m for _ in range(m)]
@@ -59,7 +56,8 @@ def leading_minors(angles: Sequence[Any], ball: Ball) -> list[Any]:
 
 
 def settled_signs(balls: Callable[[], Sequence[Any]], *, most_bits: int, what: str) -> list[int]:
-    """Signs of the numbers that `balls` encloses, at a precision doubled from 128 bits until no ball but [0, 0] contains 0.
+    """Signs of the numbers that `balls` encloses, at a precision doubled from 128 bits until no ball but [0, 0]
+    contains 0.
 
     Raises `ArithmeticError`, naming `what`, where `most_bits` do not tell a number from zero.
     """
@@ -71,6 +69,6 @@ def settled_signs(balls: Callable[[], Sequence[Any]], *, most_bits: int, what: s
                 return [1 if value > 0 else -1 if value < 0 else 0 for value in values]
         if bits >= most_bits:
             raise ArithmeticError(
-                f"{what}: {most_bits} bits do not tell the sign from zero; it may be exactly zero. Raise most_bits if not"
+                f"{what}: {most_bits} bits do not tell the sign from 0, which it may be; if not, raise most_bits"
             )
         bits = min(2 * bits, most_bits)

@@ -62,16 +62,17 @@ def angle(x: Any, y: Any) -> Array:
 
     x, y: `(..., d)`, not zero, broadcast against each other. Returns `(...)`, radians, in `[0, pi]`.
     """
-    xp, x, y = _vectors(x, y)
+    x, y = _vectors(x, y)
     return angle_and_sine(*(_components(_unit(v, name)[0]) for v, name in ((x, "x"), (y, "y"))))[0]
 
 
 def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array]:
-    """Angle in `[0, pi]` and its sine between unit vectors given as their d component arrays, broadcast against each other.
+    """Angle in `[0, pi]` and its sine between unit vectors given as their d component arrays, broadcast against each
+    other.
 
-    In the plane, the difference of the polar angles and the cross product; otherwise Kahan's `2 atan(|x - y| / |x + y|)`
-    and `|x - y| |x + y| / 2`: accurate to rounding everywhere, and exactly 0 for equal vectors. Unchecked: where a vector
-    is zero the result means nothing.
+    In the plane, the difference of the polar angles and the cross product; otherwise Kahan's `2 atan(|x - y| / |x +
+    y|)` and `|x - y| |x + y| / 2`: accurate to rounding everywhere, and exactly 0 for equal vectors. Unchecked:
+    where a vector is zero the result means nothing.
     """
     xp = namespace(*x, *y)
     if len(x) == 2:
@@ -84,7 +85,8 @@ def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
 
 
 def pairwise_angles(units: Array, rows: int) -> tuple[Array, Array]:
-    """`angle_and_sine` of the first `rows` unit vectors with all n of them: `units (d, n, ...)` to two `(rows, n, ...)`."""
+    """`angle_and_sine` of the first `rows` unit vectors with all n of them: `units (d, n, ...)` to two `(rows, n,
+    ...)`."""
     xp = namespace(units)
     x, y = units[:, :rows, None, ...], units[:, None, ...]
     if units.shape[0] == 2:  # each polar angle once
@@ -102,8 +104,8 @@ def complement(theta: Array) -> Array:
 def complement_profile(s: Array) -> Array:
     """`f(pi - s) = sin s - s cos s` to full relative accuracy for `s` in `[0, pi]`; any shape.
 
-    It is `integral_0^s a sin(a) da`, which vanishes like `s^3 / 3`. One polynomial serves on the whole interval: its terms cancel
-    by less than a factor of 8, at pi.
+    It is `integral_0^s a sin(a) da`, which vanishes like `s^3 / 3`. One polynomial serves on the whole interval: its
+    terms cancel by less than a factor of 8, at pi.
     """
     square = s * s
     series = _SERIES[-1]
@@ -150,13 +152,14 @@ def arc_cosine_profile(n: int, theta: Any) -> Array:
 
 
 def arc_cosine_kernel(n: int, x: Any, y: Any) -> Array:
-    """`k_n(x, y) = |x|^n |y|^n J_n(theta) / pi` of Cho and Saul (2009), `2 E[step step (w.x)^n (w.y)^n]` over `w ~ N(0, I)`.
+    """`k_n(x, y) = |x|^n |y|^n J_n(theta) / pi` of Cho and Saul (2009), `2 E[step step (w.x)^n (w.y)^n]` over `w ~
+    N(0, I)`.
 
-    x, y: `(..., d)`, broadcast against each other (`x[:, None, :], y[None, :, :]` gives a Gram matrix). Returns `(...)`.
-    For n = 0 the vectors need a direction: zero ones raise `ValueError`. For n >= 1 they give 0.
+    x, y: `(..., d)`, broadcast against each other (`x[:, None, :], y[None, :, :]` gives a Gram matrix). Returns
+    `(...)`. For n = 0 the vectors need a direction: zero ones raise `ValueError`. For n >= 1 they give 0.
     """
     n = as_order(n, "n", most=MOST_ORDER // 2)
-    xp, x, y = _vectors(x, y)
+    x, y = _vectors(x, y)
     (x_unit, x_length), (y_unit, y_length) = (_unit(v, name, zero=n > 0) for v, name in ((x, "x"), (y, "y")))
     theta, _ = angle_and_sine(_components(x_unit), _components(y_unit))
     return 2 * (x_length * y_length) ** n * relu_moment(n, n, theta)
@@ -168,7 +171,7 @@ def step_relu_vector(w: Any, v: Any) -> Array:
     w, v: `(..., d)`, broadcast against each other; w not zero. Returns `(..., d)`.
     (Alignment paper, eq. (1), with the constant corrected: claim `align.eq1.mended`.)
     """
-    xp, w, v = _vectors(w, v, "w", "v")
+    w, v = _vectors(w, v, "w", "v")
     w_unit, _ = _unit(w, "w")
     v_unit, v_length = _unit(v, "v", zero=True)
     theta, sine = angle_and_sine(_components(w_unit), _components(v_unit))
@@ -181,7 +184,8 @@ def step_step_matrix(w: Any, v: Any) -> Array:
     p and q are the unit vectors along the sum and the difference of `w/|w|` and `v/|v|`. w, v: `(..., d)`, not
     zero, broadcast against each other. Aligned: I/2; antipodal: 0.
     """
-    xp, w, v = _vectors(w, v, "w", "v")
+    w, v = _vectors(w, v, "w", "v")
+    xp = namespace(w, v)
     w_unit, v_unit = _unit(w, "w")[0], _unit(v, "v")[0]
     theta, sine = angle_and_sine(_components(w_unit), _components(v_unit))
     p, q = _unit(w_unit + v_unit, "w + v", zero=True)[0], _unit(w_unit - v_unit, "w - v", zero=True)[0]
@@ -274,21 +278,21 @@ def _checked_angle(theta: Any) -> Array:
     slack = 8 * float(xp.finfo(theta.dtype).eps)
     if bool(xp.any((theta < -slack) | (theta > math.pi + slack))):
         raise ValueError(
-            f"theta ranges over [{float(xp.min(theta))}, {float(xp.max(theta))}]; expected angles in [0, pi], in radians"
+            f"theta ranges over [{float(xp.min(theta))}, {float(xp.max(theta))}]; expected radians in [0, pi]"
         )
     return xp.clip(theta, 0.0, math.pi)
 
 
-def _vectors(x: Any, y: Any, x_name: str = "x", y_name: str = "y") -> tuple[Any, Array, Array]:
+def _vectors(x: Any, y: Any, x_name: str = "x", y_name: str = "y") -> tuple[Array, Array]:
     x, y = as_floating(x, x_name, least_ndim=1), as_floating(y, y_name, least_ndim=1)
-    xp = namespace(x, y)
+    namespace(x, y)
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(
             f"{x_name} has shape {tuple(x.shape)} and {y_name} {tuple(y.shape)}; the last axes are the input dimension "
             "and must be equal"
         )
     broadcast_batches(**{x_name: x.shape[:-1], y_name: y.shape[:-1]})
-    return xp, x, y
+    return x, y
 
 
 def _unit(v: Array, name: str, *, zero: bool = False) -> tuple[Array, Array]:

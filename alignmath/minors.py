@@ -1,11 +1,11 @@
 """All maximal minors of an m x (m+1) matrix at once, stably, for a batch of matrices.
 
-Let N = [A | b] with columns scaled to unit length. The vector of its signed maximal minors is orthogonal to every row, so it is the
-unit null vector q of N times the product of the diagonal of R in `N^T = Q R`; q is the last column of Q. Householder
-reflections give both with a backward error of a few roundings, and no pivoting, whether or not N has full rank. Hence
-`det(A with column i replaced by b) = -(minor i)` and `det A` itself come from one factorisation, with an error that is a small
-multiple of rounding times the product of the column lengths (Hadamard's bound). Arrays here have their batch axis last,
-so that each operation runs over long contiguous vectors.
+Let N = [A | b] with columns scaled to unit length. The vector of its signed maximal minors is orthogonal to every
+row, so it is the unit null vector q of N times the product of the diagonal of R in `N^T = Q R`; q is the last column
+of Q. Householder reflections give both with a backward error of a few roundings, and no pivoting, whether or not N
+has full rank. Hence `det(A with column i replaced by b) = -(minor i)` and `det A` itself come from one
+factorisation, with an error that is a small multiple of rounding times the product of the column lengths (Hadamard's
+bound). Arrays here have their batch axis last, so that each operation runs over long contiguous vectors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Minors(NamedTuple):
     """Factorisation of one chunk; B is the number of matrices in it.
 
     null: `(m+1, B)`, the unit null vector q, last column of Q.
-    volume: `(B,)`, the product of the diagonal of R, signed so that `null * volume` are the minors of the scaled matrix.
+    volume: `(B,)`, the product of the diagonal of R, signed so that `null * volume` are the minors of the scaled
+    matrix.
     triangle: for each row of R, its diagonal entry `(B,)` and the entries to its right `(m-1-k, B)`.
     scales: `(m+1, B)`, the lengths of the columns of N before scaling.
     replaced, determinant: `(m, B)` and `(B,)`, `det A_i` and `det A`.
@@ -70,12 +71,14 @@ def maximal_minors(rows: Array) -> Minors:
 def sign_threshold(minors: Minors, entry_error: Array) -> Array:
     """Bound on the error of each entry of `minors.null` as an approximation to the exact null vector, `(B,)`.
 
-    entry_error: `(B,)`, a bound on the Frobenius norm of the errors of the scaled matrix's entries. Where an entry of `null`
-    exceeds the bound, every matrix within the error has a minor of the sign shown: by Wedin's theorem the null vector moves
-    by at most |E| / (s - |E|), s being the least singular value of the factored matrix, s >= 1 / |R^-1|_F. To E
+    entry_error: `(B,)`, a bound on the Frobenius norm of the errors of the scaled matrix's entries. Where an entry
+    of `null`
+    exceeds the bound, every matrix within the error has a minor of the sign shown: by Wedin's theorem the null
+    vector moves by at most |E| / (s - |E|), s being the least singular value of the factored matrix, s >= 1 /
+    |R^-1|_F. To E
     counts the backward error of the reflections: m of them, each at most 4 L + 20 roundings on vectors of length
-    L <= m + 1 (Higham 2002, Lemmas 19.2 and 19.3), which 20 m (m + 1) covers, times the Frobenius norm sqrt(m + 1). Infinite where the matrix
-    is too nearly singular to say.
+    L <= m + 1 (Higham 2002, Lemmas 19.2 and 19.3), which 20 m (m + 1) covers, times the Frobenius norm sqrt(m + 1).
+    Infinite where the matrix is too nearly singular to say.
     """
     xp = namespace(minors.null)
     m = minors.replaced.shape[0]

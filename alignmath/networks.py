@@ -1,7 +1,8 @@
 """Two-layer ReLU networks `F(x) = sum_j a_j relu(w_j . x)`, and the teachers used throughout.
 
 A network is a frozen container of its weights; leading dimensions of the weights are a batch of networks. The
-alignment paper's teacher and students (its Section 2, definition `align.def.network`) have output weights 1, which is the default here.
+alignment paper's teacher and students (its Section 2, definition `align.def.network`) have output weights 1, which
+is the default here.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def planar(angles: Any, lengths: Any = 1.0) -> TwoLayerReLU:
 
 
 def regular_polygon(neurons: int, length: float = 1.0, phase: float = 0.0) -> TwoLayerReLU:
-    """Teacher in the plane whose neurons of equal `length` point at the corners of a regular polygon, the first at `phase`."""
+    """Teacher in the plane whose neurons of equal `length` point at the corners of a regular polygon, the first at
+    `phase`."""
     if neurons < 1:
         raise ValueError(f"neurons is {neurons}; a teacher needs at least one")
     return planar(phase + 2 * np.pi * np.arange(neurons) / neurons, float(length))

@@ -1,14 +1,16 @@
 """Loss, gradient and Hessian of a two-layer ReLU student against a two-layer ReLU teacher, for inputs `x ~ N(0, I)`.
 
 With students `a_i relu(w_i . x)` and teachers `b_k relu(v_k . x)`, stack the neurons of student and teacher with
-signed output weights `c = (a, -b)`: the residual is `r(x) = sum c_n relu(z_n . x)` and the loss `L = E[r^2] / 2`. The closed forms are
+signed output weights `c = (a, -b)`: the residual is `r(x) = sum c_n relu(z_n . x)` and the loss `L = E[r^2] / 2`.
+The closed forms are
 
     L         = |sum c_n z_n|^2 / 4 + sum c_n c_l |z_n| |z_l| (sin t_nl - t_nl cos t_nl) / (4 pi)
     dL/dw_i   = a_i { sum c_n z_n / 2 + sum c_n |z_n| (sin(t_in) w_i/|w_i| - t_in z_n/|z_n|) / (2 pi) }
 
-with `t` the angles between neurons. This is the alignment paper's loss (`align.def.loss`) and its equation (1), with the constant
-corrected to 1/(2 pi) (claim `align.eq1.mended`), written so that the terms, not only their sum, vanish as students align: near zero
-loss nothing large cancels. Two aligned or antipodal neurons take the limit of the formulas (the kernel is C^2 there).
+with `t` the angles between neurons. This is the alignment paper's loss (`align.def.loss`) and its equation (1), with
+the constant corrected to 1/(2 pi) (claim `align.eq1.mended`), written so that the terms, not only their sum, vanish
+as students align: near zero loss nothing large cancels. Two aligned or antipodal neurons take the limit of the
+formulas (the kernel is C^2 there).
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ __all__ = [
 ]
 
 _KINK = (
-    "the loss has a kink there and no derivative. Remove the student, give its hidden weight a length, or its output weight the "
-    "value 0"
+    "the loss has a kink there and no derivative. Remove the student, give its hidden weight a length, or its output "
+    "weight the value 0"
 )
 
 
@@ -52,8 +54,8 @@ class Gradient(NamedTuple):
 def loss(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     """`E[(student(x) - teacher(x))^2] / 2` over `x ~ N(0, I)`: shape of the (broadcast) batch, never negative.
 
-    At zero loss the result is 0 up to rounding of the order `1e-16 (sum |c_n| |z_n|)^2`. Raises `ValueError` if the input
-    dimensions or batches of the two networks do not fit.
+    At zero loss the result is 0 up to rounding of the order `1e-16 (sum |c_n| |z_n|)^2`. Raises `ValueError` if the
+    input dimensions or batches of the two networks do not fit.
     """
     return neuron_loss(*_residual(student, teacher))
 
@@ -61,14 +63,18 @@ def loss(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
 def gradient(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Gradient:
     """Gradient of `loss` by the student's hidden and output weights: `Gradient(hidden, output)`.
 
-    Raises `ValueError` where a student with hidden weight 0 has a non-zero output weight: the loss is not differentiable there.
+    Raises `ValueError` where a student with hidden weight 0 has a non-zero output weight: the loss is not
+    differentiable there.
     """
     neurons, signed = _residual(student, teacher)
     xp = namespace(neurons)
     m = student.width
     output = signed[:m, ...]
     require_nonzero(
-        xp.moveaxis(polar(neurons[:, :m, ...], axis=0)[0], 0, -1), "student", _KINK, among=xp.moveaxis(output, 0, -1) != 0
+        xp.moveaxis(polar(neurons[:, :m, ...], axis=0)[0], 0, -1),
+        "student",
+        _KINK,
+        among=xp.moveaxis(output, 0, -1) != 0,
     )
     pull, overlap = neuron_gradient(neurons, signed, m, with_overlap=True)
     return Gradient(xp.moveaxis(output * pull, (0, 1), (-1, -2)), xp.moveaxis(overlap, 0, -1))
@@ -77,15 +83,18 @@ def gradient(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Gradient:
 def stationarity(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     """Left side minus right side of the alignment paper's equation (2), one vector for each student: `(..., m, d)`.
 
-    For one teacher and output weights 1 it reads `(pi - t_i0) w_0 - (pi rho_i - rho_0 sin t_i0 + sum_j rho_j sin t_ij) u_i -
-    sum_j (pi - t_ij) w_j`; in general each vector is `-2 pi` times the gradient of the loss by `w_i`, over `a_i`. It vanishes
-    if and only if the gradient does. Raises `ValueError` for a student of length 0, for which (2) has no meaning.
+    For one teacher and output weights 1 it reads `(pi - t_i0) w_0 - (pi rho_i - rho_0 sin t_i0 + sum_j rho_j sin
+    t_ij) u_i - sum_j (pi - t_ij) w_j`; in general each vector is `-2 pi` times the gradient of the loss by `w_i`,
+    over `a_i`. It vanishes if and only if the gradient does. Raises `ValueError` for a student of length 0, for
+    which (2) has no meaning.
     """
     neurons, signed = _residual(student, teacher)
     xp = namespace(neurons)
     m = student.width
     require_nonzero(
-        xp.moveaxis(polar(neurons[:, :m, ...], axis=0)[0], 0, -1), "student", "equation (2) needs its direction; remove it"
+        xp.moveaxis(polar(neurons[:, :m, ...], axis=0)[0], 0, -1),
+        "student",
+        "equation (2) needs its direction; remove it",
     )
     pull, _ = neuron_gradient(neurons, signed, m)
     return -2 * math.pi * xp.moveaxis(pull, (0, 1), (-1, -2))
@@ -95,8 +104,8 @@ def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     """Second derivatives of `loss` by the hidden weights: `(..., m, d, m, d)`, symmetric.
 
     The block of students i, j is `a_i a_j E[x x^T step(w_i.x) step(w_j.x)]`; the diagonal blocks have besides
-    `a_i sum_n c_n |z_n| sin(t_in) (I + n n^T - u u^T) / (2 pi |w_i|)`, with u along `w_i` and n the unit vector orthogonal to it
-    in the plane of `w_i` and `z_n`. Raises `ValueError` for a student with hidden weight 0.
+    `a_i sum_n c_n |z_n| sin(t_in) (I + n n^T - u u^T) / (2 pi |w_i|)`, with u along `w_i` and n the unit vector
+    orthogonal to it in the plane of `w_i` and `z_n`. Raises `ValueError` for a student with hidden weight 0.
     """
     neurons, signed = _residual(student, teacher)
     xp = namespace(neurons)
@@ -118,7 +127,10 @@ def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
 
     pairs = gaussian.step_step_matrix(units[..., :m, None, :], units[..., None, :m, :])
     blocks = (output[..., :, None] * output[..., None, :])[..., None, None] * pairs
-    blocks = blocks + xp.eye(m, dtype=neurons.dtype, device=device(neurons))[:, :, None, None] * curvature[..., :, None, :, :]
+    blocks = (
+        blocks
+        + xp.eye(m, dtype=neurons.dtype, device=device(neurons))[:, :, None, None] * curvature[..., :, None, :, :]
+    )
     return xp.moveaxis(blocks, -3, -2)
 
 
@@ -136,13 +148,12 @@ def empirical_gradient(student: TwoLayerReLU, teacher: TwoLayerReLU, x: Any) -> 
     neurons, signed = _residual(student, teacher)
     xp = namespace(neurons, x)
     pull, overlap = sample_gradient(neurons, signed, student.width, x)
-    return Gradient(
-        student.output[..., None] * xp.moveaxis(pull, (0, 1), (-1, -2)), xp.moveaxis(overlap, 0, -1)
-    )
+    return Gradient(student.output[..., None] * xp.moveaxis(pull, (0, 1), (-1, -2)), xp.moveaxis(overlap, 0, -1))
 
 
 def neuron_loss(neurons: Array, signed: Array) -> Array:
-    """The bare formula behind `loss`: neurons `(d, n, ...)` and signed output weights `(n, ...)` to `(...)`. Unchecked."""
+    """The bare formula behind `loss`: neurons `(d, n, ...)` and signed output weights `(n, ...)` to `(...)`.
+    Unchecked."""
     xp = namespace(neurons)
     lengths, units = polar(neurons, axis=0)
     theta, _ = gaussian.pairwise_angles(units, neurons.shape[1])
@@ -159,12 +170,11 @@ def neuron_gradient(
 ) -> tuple[Array, Array | None]:
     """The bare formulas behind `gradient`, for loops that have checked their input: nothing is validated here.
 
-    neurons: `(d, n, ...)`, the hidden weights of students and then teachers, components first and batch last (contiguous
-    batches make every operation a long vector); signed: `(n, ...)`, the signed output weights c. Returns
+    neurons: `(d, n, ...)`, the hidden weights of students and then teachers, components first and batch last
+    (contiguous batches make every operation a long vector); signed: `(n, ...)`, the signed output weights c. Returns
     `E[r step(w_i.x) x]`, `(d, students, ...)`, and, if asked, `E[r relu(w_i.x)]`, `(students, ...)`, for the first
     `students` neurons.
     """
-    xp = namespace(neurons)
     lengths, units = polar(neurons, axis=0)
     theta, sine = gaussian.pairwise_angles(units, students)
     weight, vectors = (signed * lengths)[None, ...], signed * neurons
@@ -174,7 +184,9 @@ def neuron_gradient(
     pull = linear[:, None, ...] / 2 + (along - turned) / (2 * math.pi)
     if not with_overlap:
         return pull, None
-    bent = lengths[:students, ...] * fixed_order_sum(weight * gaussian.complement_profile(theta), axis=1) / (2 * math.pi)
+    bent = (
+        lengths[:students, ...] * fixed_order_sum(weight * gaussian.complement_profile(theta), axis=1) / (2 * math.pi)
+    )
     return pull, fixed_order_sum(neurons[:, :students, ...] * linear[:, None, ...], axis=0) / 2 + bent
 
 
@@ -203,8 +215,8 @@ def _residual(student: TwoLayerReLU, teacher: TwoLayerReLU) -> tuple[Array, Arra
     xp = namespace(student.hidden, teacher.hidden)
     if student.dimension != teacher.dimension:
         raise ValueError(
-            f"the student has inputs of dimension {student.dimension} and the teacher of dimension {teacher.dimension}; "
-            "they must be equal"
+            f"the student has inputs of dimension {student.dimension} and the teacher of dimension "
+            f"{teacher.dimension}; they must be equal"
         )
     batch = broadcast_batches(student=student.batch, teacher=teacher.batch)
     hidden = [xp.broadcast_to(net.hidden, (*batch, net.width, net.dimension)) for net in (student, teacher)]

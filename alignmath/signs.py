@@ -1,11 +1,12 @@
 """Proved signs for angular-distance functions: float64 where its error bound allows, ball arithmetic elsewhere.
 
-Used through `AngularDistance.determinant_signs` and `AngularDistance.is_positive_definite`, whose docstrings say what is
-promised.
+Used through `AngularDistance.determinant_signs` and `AngularDistance.is_positive_definite`, whose docstrings say
+what is promised.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from .arrays import Array, as_floating, namespace
@@ -45,9 +46,9 @@ def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int
     bound = (m * kernel.rounding + 20 * m * m) * ROUNDING * abs(kernel.peak)
     definite = (least > bound) & ~singular
     for row, configuration in _rows(xp, (xp.abs(least) <= bound) & ~singular, angles):
+        evaluate = functools.partial(leading_minors, configuration, _ball(kernel))
         what = f"definiteness of {kernel.name} at {configuration}"
-        ball = _ball(kernel)
-        settled = settled_signs(lambda c=configuration: leading_minors(c, ball), most_bits=most_bits, what=what)
+        settled = settled_signs(evaluate, most_bits=most_bits, what=what)
         definite[row] = min(settled) > 0
     return xp.reshape(definite, angles.shape[:-1])
 

@@ -21,10 +21,20 @@ __all__ = ["main"]
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m proofs", description="Check the claims and print the ledger.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="claims to check, shell patterns allowed (default: all)")
-    parser.add_argument("--list", action="store_true", help="list the claims and their expected verdicts; check nothing")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="claims to check, shell patterns allowed (default: all)"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="list the claims and their expected verdicts; check nothing"
+    )
     parser.add_argument("--explain", action="store_true", help="print each derivation step by step")
-    parser.add_argument("--effort", type=Effort, choices=list(Effort), default=Effort.QUICK, help="how many cases the numerical parts try")
+    parser.add_argument(
+        "--effort",
+        type=Effort,
+        choices=list(Effort),
+        default=Effort.QUICK,
+        help="how many cases the numerical parts try",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the ledger as a self-contained page")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="PNG figures to show on that page")

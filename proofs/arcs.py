@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["FLOATS", "Numbers", "Undecided", "Witness", "decided", "double_zero_margins", "negative_interval", "witness"]
+__all__ = [
+    "FLOATS",
+    "Numbers",
+    "Undecided",
+    "Witness",
+    "decided",
+    "double_zero_margins",
+    "negative_interval",
+    "witness",
+]
 
 _Result = TypeVar("_Result")
 
@@ -76,7 +85,12 @@ def decided(compute: Callable[[Numbers], _Result], *, most_bits: int = 8192) -> 
 
 
 def negative_interval(
-    numbers: Numbers, corners: Sequence[Any], values: Sequence[Any], scales: Sequence[Any], left_slope: Any, right_slope: Any
+    numbers: Numbers,
+    corners: Sequence[Any],
+    values: Sequence[Any],
+    scales: Sequence[Any],
+    left_slope: Any,
+    right_slope: Any,
 ) -> tuple[Any, Any] | None:
     """Where a convex piecewise linear function is negative: its two zeros (None for an infinite end), or None if nowhere.
 
@@ -170,7 +184,8 @@ def witness(angles: Sequence[float], lengths: Sequence[float], numbers: Numbers)
     )
 
     residual = [
-        sum(p * _profile(numbers, a - other) for p, other in zip(rho, theta, strict=True)) - _profile(numbers, a) for a in theta
+        sum(p * _profile(numbers, a - other) for p, other in zip(rho, theta, strict=True)) - _profile(numbers, a)
+        for a in theta
     ]
 
     def found(case: str, weights: dict[int, Any]) -> Witness:
@@ -219,7 +234,9 @@ def witness(angles: Sequence[float], lengths: Sequence[float], numbers: Numbers)
     return found("three students", dict(zip(chosen, cross, strict=True)))
 
 
-def double_zero_margins(angles: Sequence[float], lengths: Sequence[float], numbers: Numbers) -> list[tuple[str, Any, Any]]:
+def double_zero_margins(
+    angles: Sequence[float], lengths: Sequence[float], numbers: Numbers
+) -> list[tuple[str, Any, Any]]:
     """What the second proof of Theorem B says of these students: (case, a quantity it says is positive, the size of its terms).
 
     `e_i(t) = h(t) - h(theta_i) cos(t - theta_i) - h'(theta_i) sin(t - theta_i)` is what remains of h at t when theta_i is made a

@@ -18,7 +18,9 @@ def none_below(tried: str, margins: Any, least: float = 0.0) -> Attack:
     if margins.size == 0 or not np.all(margins > least):
         worst = int(np.argmin(np.where(np.isnan(margins), -np.inf, margins))) if margins.size else -1
         value = margins[worst] if margins.size else float("nan")
-        raise CheckFailed(f"broken by case {worst} of {margins.size} ({tried}): margin {value:.3g}, must exceed {least:g}")
+        raise CheckFailed(
+            f"broken by case {worst} of {margins.size} ({tried}): margin {value:.3g}, must exceed {least:g}"
+        )
     return Attack(tried, int(margins.size), f"least margin {margins.min():.3g}")
 
 
@@ -30,9 +32,15 @@ def monte_carlo(tried: str, means: Any, errors: Any, expected: Any, scales: Any)
     means, errors, expected = (np.asarray(array, dtype=float) for array in (means, errors, expected))
     resolution = float(np.max(5 * errors / np.asarray(scales)))
     if resolution > 0.01:
-        raise CheckFailed(f"{tried}: 5 standard errors are {100 * resolution:.2g}% of the value; 1% at most is asked for")
+        raise CheckFailed(
+            f"{tried}: 5 standard errors are {100 * resolution:.2g}% of the value; 1% at most is asked for"
+        )
     found = none_below(tried, 5 - np.abs(means - expected) / errors)
-    return Attack(f"{tried}; an error of {100 * resolution:.2g}% would be seen", found.count, found.closest + " standard errors below 5")
+    return Attack(
+        f"{tried}; an error of {100 * resolution:.2g}% would be seen",
+        found.count,
+        found.closest + " standard errors below 5",
+    )
 
 
 def random_angles(rng: np.random.Generator, count: int, students: int) -> np.ndarray:

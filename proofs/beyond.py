@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from alignmath import population
 from alignmath.angular import ARC_COSINE, AngularDistance, von_mises
-from alignmath.networks import TwoLayerReLU, gaussian_weights, planar
+from alignmath.networks import TwoLayerReLU, gaussian_weights
 from solvers.descent import descend, flow
 from solvers.landscape import critical_points
 from solvers.solution import RunStatus
@@ -72,7 +72,10 @@ def _nullity_attack(effort: Effort) -> Attack:
             values = np.linalg.eigvalsh(ARC_COSINE.matrix(angles))
             nullity = max(0, pairs - 2)
             margins.append(min(values[nullity] - 1e-9, 1e-12 - (values[nullity - 1] if nullity else 0.0)))
-    return none_below("eigenvalues with 0 to 4 antipodal pairs and two single angles: as many below 1e-12 as said, the next above 1e-9", margins)
+    return none_below(
+        "eigenvalues with 0 to 4 antipodal pairs and two single angles: as many below 1e-12 as said, the next above 1e-9",
+        margins,
+    )
 
 
 def _log_concave_repair(effort: Effort) -> Outcome:
@@ -89,8 +92,20 @@ def _log_concave_repair(effort: Effort) -> Outcome:
     d.identity("it vanishes at pi", f(pi), 0, shown=r"f(\pi)=0")
     E = pi / 200
     g = lambda u: pi * f(u)  # noqa: E731
-    d.identity("slope", sp.diff(g(t), t), -1 - 3 * E * sp.sin(3 * t), r"With $g=\pi f$ and $E=\pi/200$: $g'\le-1+3E<0$.", shown=r"g'=-1-3E\sin3t")
-    d.identity("curvature", sp.diff(g(t), t, 2), -9 * E * sp.cos(3 * t), r"$|g''|\le9E$ and $0\le g\le\pi+2E$.", shown=r"g''=-9E\cos3t")
+    d.identity(
+        "slope",
+        sp.diff(g(t), t),
+        -1 - 3 * E * sp.sin(3 * t),
+        r"With $g=\pi f$ and $E=\pi/200$: $g'\le-1+3E<0$.",
+        shown=r"g'=-1-3E\sin3t",
+    )
+    d.identity(
+        "curvature",
+        sp.diff(g(t), t, 2),
+        -9 * E * sp.cos(3 * t),
+        r"$|g''|\le9E$ and $0\le g\le\pi+2E$.",
+        shown=r"g''=-9E\cos3t",
+    )
     d.certificate(
         "strict decrease and strict log-concavity",
         bool(1 - 3 * E > 0) and bool(9 * E * (pi + 2 * E) - (1 - 3 * E) ** 2 < 0),
@@ -126,12 +141,14 @@ def _log_concave_repair(effort: Effort) -> Outcome:
         (rf"\det M\approx{float(matrix.det(method='berkowitz')):.4f}",),
         reason="30 digits",
     )
-    return d.refuted("$f(t)=1-t/\\pi+(1+\\cos3t)/200$ is PAD, strictly decreasing, strictly log-concave with $f(\\pi)=0$, and at $(\\pi/6,2\\pi/3,11\\pi/6)$ every $\\det M_i>0$")
+    return d.refuted(
+        "$f(t)=1-t/\\pi+(1+\\cos3t)/200$ is PAD, strictly decreasing, strictly log-concave with $f(\\pi)=0$, and at $(\\pi/6,2\\pi/3,11\\pi/6)$ every $\\det M_i>0$"
+    )
 
 
 def _two_students(effort: Effort) -> Outcome:
     d = Derivation("align.lem4.2")
-    f0, f1, f2, rise, fall = sp.symbols("f_0 f_1 f_2 delta gamma", positive=True)
+    f0, f1, f2, rise = sp.symbols("f_0 f_1 f_2 delta", positive=True)
     matrix, rhs = sp.Matrix([[f0, f2], [f2, f0]]), sp.Matrix([f1, f1])
     ratio = f1 / (f0 + f2)
     d.identity(
@@ -149,7 +166,9 @@ def _two_students(effort: Effort) -> Outcome:
         statement=r"$f(0)=f(2\epsilon)+\delta$ with $\delta>0$, as $f$ decreases; so $\det M_1=\det M_2=\rho_1\det M>0$.",
         shown=r"\det M=(f_0-f_2)(f_0+f_2)>0",
     )
-    return d.refuted("students at $\\pm\\epsilon$ solve $M\\rho=b$ with positive lengths: the condition needs $m\\ge3$ (alignment itself holds for $m=2$, by Theorem 3.1)")
+    return d.refuted(
+        "students at $\\pm\\epsilon$ solve $M\\rho=b$ with positive lengths: the condition needs $m\\ge3$ (alignment itself holds for $m=2$, by Theorem 3.1)"
+    )
 
 
 def _three_dimensions_condition(effort: Effort) -> Outcome:
@@ -177,9 +196,18 @@ def _three_dimensions_condition(effort: Effort) -> Outcome:
         polar = arb(3) / 10
         mutual = (polar.cos() ** 2 - polar.sin() ** 2 / 2).acos()
         ball = ARC_COSINE.ball
+        assert ball is not None
         rho = ball(polar) / (ball(arb(0)) + 2 * ball(mutual))
-        d.certificate("polar angle 0.3", bool(abs(rho - arb("0.346")) < arb("0.001")), "For $\\phi=0.3$ the lengths are 0.346.", (rf"\rho_i\in[{float(rho.lower()):.6f},{float(rho.upper()):.6f}]",), reason="ball arithmetic")
-    return d.refuted("three students around the teacher in $\\mathbb{R}^3$ solve $M\\rho=b$ with positive lengths; they are no critical point, as (2) has further components")
+        d.certificate(
+            "polar angle 0.3",
+            bool(abs(rho - arb("0.346")) < arb("0.001")),
+            "For $\\phi=0.3$ the lengths are 0.346.",
+            (rf"\rho_i\in[{float(rho.lower()):.6f},{float(rho.upper()):.6f}]",),
+            reason="ball arithmetic",
+        )
+    return d.refuted(
+        "three students around the teacher in $\\mathbb{R}^3$ solve $M\\rho=b$ with positive lengths; they are no critical point, as (2) has further components"
+    )
 
 
 def _spurious(effort: Effort) -> Outcome:
@@ -194,9 +222,23 @@ def _spurious(effort: Effort) -> Outcome:
         f"{point.radius:g} around {np.round(point.centre, 5).tolist()} contains exactly one critical point for the teachers {teacher.tolist()}.",
         reason="ball arithmetic",
     )
-    d.certificate("local minimum", point.least_minor > 0, "All leading principal minors of the Hessian are positive on the box.", (rf"\text{{least minor}}\ge{point.least_minor:.5g}>0",), reason="ball arithmetic, Sylvester's criterion")
-    d.certificate("not global", point.loss[0] > 0.021, "The loss on the box exceeds 0.021, while students equal to the teachers have loss 0.", (rf"L\in[{point.loss[0]:.7f},{point.loss[1]:.7f}]",), reason="ball arithmetic")
-    return d.refuted(f"three teachers and three students in the plane: a strict local minimum with loss {point.loss[0]:.6f}")
+    d.certificate(
+        "local minimum",
+        point.least_minor > 0,
+        "All leading principal minors of the Hessian are positive on the box.",
+        (rf"\text{{least minor}}\ge{point.least_minor:.5g}>0",),
+        reason="ball arithmetic, Sylvester's criterion",
+    )
+    d.certificate(
+        "not global",
+        point.loss[0] > 0.021,
+        "The loss on the box exceeds 0.021, while students equal to the teachers have loss 0.",
+        (rf"L\in[{point.loss[0]:.7f},{point.loss[1]:.7f}]",),
+        reason="ball arithmetic",
+    )
+    return d.refuted(
+        f"three teachers and three students in the plane: a strict local minimum with loss {point.loss[0]:.6f}"
+    )
 
 
 def _opposite(effort: Effort) -> Outcome:
@@ -227,7 +269,9 @@ def _opposite(effort: Effort) -> Outcome:
         (r"1-\frac{1+4}{16}=\frac{11}{16}",),
         reason="exact arithmetic",
     )
-    return d.proved("students opposite to teachers occur at zero loss if and only if 0 is in the convex hull of the teachers; probability 11/16 for five random ones")
+    return d.proved(
+        "students opposite to teachers occur at zero loss if and only if 0 is in the convex hull of the teachers; probability 11/16 for five random ones"
+    )
 
 
 def _hull_attack(effort: Effort) -> Attack:
@@ -239,7 +283,7 @@ def _hull_attack(effort: Effort) -> Attack:
         hull = linprog(-np.ones(5), A_eq=teacher.hidden.T, b_eq=np.zeros(2), bounds=(0, 1))
         inside = -hull.fun > 1e-9
         gaps = np.diff(np.sort(teacher.polar_angles))
-        spread = np.max(np.append(gaps, 2 * np.pi - gaps.sum()))
+        spread = float(np.append(gaps, 2 * np.pi - gaps.sum()).max())
         margins.append((np.pi - spread) * (1 if inside else -1))
         if inside:
             hits += 1
@@ -248,7 +292,10 @@ def _hull_attack(effort: Effort) -> Attack:
             margins.append(1e-12 - float(population.loss(students, teacher)))
     deviation = abs(hits - count * 11 / 16) / (count * 55 / 256) ** 0.5
     margins.append(5 - deviation)
-    return none_below(f"{count} teachers of 5 Gaussian neurons: hull by linear programming, the largest gap between directions, zero loss of the students found; {hits} contain 0", margins)
+    return none_below(
+        f"{count} teachers of 5 Gaussian neurons: hull by linear programming, the largest gap between directions, zero loss of the students found; {hits} contain 0",
+        margins,
+    )
 
 
 def _local_minima(effort: Effort) -> Outcome:
@@ -276,9 +323,16 @@ def _descent_attack(effort: Effort) -> Attack:
     runs = effort.count(200, 2_000)
     losses = []
     for students in (2, 3, 6):
-        end = descend(gaussian_weights(students, 2, rng, batch=(runs,)), TwoLayerReLU([[1.0, 0.0]]), 0.5, effort.count(1_500, 10_000))
+        end = descend(
+            gaussian_weights(students, 2, rng, batch=(runs,)),
+            TwoLayerReLU([[1.0, 0.0]]),
+            0.5,
+            effort.count(1_500, 10_000),
+        )
         losses.append(end.final_loss)
-    return none_below("descent from Gaussian starts, 2, 3 and 6 students: final loss below 1e-4", 1e-4 - np.concatenate(losses))
+    return none_below(
+        "descent from Gaussian starts, 2, 3 and 6 students: final loss below 1e-4", 1e-4 - np.concatenate(losses)
+    )
 
 
 def _any_dimension(effort: Effort) -> Outcome:
@@ -305,7 +359,9 @@ def _any_dimension(effort: Effort) -> Outcome:
         refuted_by="a critical point of two students in three or five dimensions with non-zero loss",
         attack=lambda: no_other_critical_point(effort, 2, 5, seed=94),
     )
-    return d.proved("alignment holds in every dimension for $m\\le2$, for students coplanar with the teacher, and when one student is aligned with it")
+    return d.proved(
+        "alignment holds in every dimension for $m\\le2$, for students coplanar with the teacher, and when one student is aligned with it"
+    )
 
 
 def _plane_attack(effort: Effort) -> Attack:
@@ -328,8 +384,14 @@ def _aligned_search(effort: Effort) -> Attack:
     found = critical_points(TwoLayerReLU(starts), TwoLayerReLU(np.eye(1, 3)))
     wrong = found.converged & (found.loss > 1e-9) & (found.least_length > 1e-3)
     if np.any(wrong):
-        raise CheckFailed(f"critical point with loss {found.loss[wrong][0]:.3g}: {found.students.hidden[wrong][0].tolist()}")
-    return Attack("Levenberg-Marquardt, 4 students in dimension 3, one near the teacher, seed 96", len(starts), f"{int(np.sum(found.loss <= 1e-9))} at zero loss, none elsewhere")
+        raise CheckFailed(
+            f"critical point with loss {found.loss[wrong][0]:.3g}: {found.students.hidden[wrong][0].tolist()}"
+        )
+    return Attack(
+        "Levenberg-Marquardt, 4 students in dimension 3, one near the teacher, seed 96",
+        len(starts),
+        f"{int(np.sum(found.loss <= 1e-9))} at zero loss, none elsewhere",
+    )
 
 
 def _open_dimension(effort: Effort) -> Outcome:
@@ -337,7 +399,9 @@ def _open_dimension(effort: Effort) -> Outcome:
     parts = []
     for dimension, students in ((3, 3), (3, 4), (3, 6), (4, 4), (4, 6), (5, 6)):
         attack = no_other_critical_point(effort, students, dimension, seed=97)
-        d.measurement(f"d = {dimension}, m = {students}", True, f"{attack.count} starts: {attack.closest}.", attack.tried)
+        d.measurement(
+            f"d = {dimension}, m = {students}", True, f"{attack.count} starts: {attack.closest}.", attack.tried
+        )
         parts.append(f"(d, m) = ({dimension}, {students})")
     return d.open(
         f"Levenberg-Marquardt from {effort.count(400, 20_000)} Gaussian starts each (scales 0.1 to 3, seed 97) for {', '.join(parts)}: every critical point found has loss below 1e-9 or a student shorter than 1e-3"
@@ -356,21 +420,33 @@ def _open_kernels(effort: Effort) -> Outcome:
                 angles = family(rng, effort.count(2_000, 100_000), m)
                 signs = _clear_signs(kernel, angles)
                 worst, count = max(worst, float(signs.min(axis=1).max())), count + len(angles)
-        d.measurement(f"concentration {concentration}", worst < 0, f"{kernel.name}: some $\\det M_i<0$, proved, in all of {count} configurations with m = 3 to 5.")
+        d.measurement(
+            f"concentration {concentration}",
+            worst < 0,
+            f"{kernel.name}: some $\\det M_i<0$, proved, in all of {count} configurations with m = 3 to 5.",
+        )
         parts.append(f"{count} at concentration {concentration}")
     triples = rng.uniform(0, 2 * np.pi, (effort.count(100_000, 3_000_000), 2, 3))
     triples.sort(axis=2)
     turned = triples.copy()
     minors = np.linalg.det(np.maximum(np.cos(turned[:, 0, :, None] - turned[:, 1, None, :]), 0))
-    d.measurement("kernel of half-wave cosines", bool(minors.min() > -1e-13), f"3 x 3 minors of max(cos(x - y), 0) at cyclically ordered angles: least {minors.min():.2g} over {len(minors)} random ones, rounding 1e-13.")
-    return d.open(f"von Mises kernels exp(k (cos t - 1)): no violation of the determinant condition in {', '.join(parts)} (m = 3 to 5, uniform and near-degenerate, seed 98); which kernels have it is not known")
+    d.measurement(
+        "kernel of half-wave cosines",
+        bool(minors.min() > -1e-13),
+        f"3 x 3 minors of max(cos(x - y), 0) at cyclically ordered angles: least {minors.min():.2g} over {len(minors)} random ones, rounding 1e-13.",
+    )
+    return d.open(
+        f"von Mises kernels exp(k (cos t - 1)): no violation of the determinant condition in {', '.join(parts)} (m = 3 to 5, uniform and near-degenerate, seed 98); which kernels have it is not known"
+    )
 
 
 def _clear_signs(kernel: AngularDistance, angles: np.ndarray) -> np.ndarray:
     return kernel.determinant_signs(angles)
 
 
-def single_neuron_flow(students: int, times: np.ndarray, seed: int, *, dimension: int = 2, scale: float = 1e-2) -> np.ndarray:
+def single_neuron_flow(
+    students: int, times: np.ndarray, seed: int, *, dimension: int = 2, scale: float = 1e-2
+) -> np.ndarray:
     """Loss along the gradient flow of `students` small Gaussian students towards one unit teacher, at `times`; `(K,)`.
 
     They start on the teacher's side of the origin; a student on the other side can shrink to 0, where the flow ends.
@@ -379,7 +455,9 @@ def single_neuron_flow(students: int, times: np.ndarray, seed: int, *, dimension
     start[:, 0] = np.abs(start[:, 0])
     run = flow(TwoLayerReLU(start), TwoLayerReLU(np.eye(1, dimension)), times, method="LSODA")
     if run.status != RunStatus.FINISHED:
-        raise CheckFailed(f"the flow of {students} students ended at time {float(run.stopped):g} with status {int(run.status)}")
+        raise CheckFailed(
+            f"the flow of {students} students ended at time {float(run.stopped):g} with status {int(run.status)}"
+        )
     return run.loss
 
 
@@ -395,7 +473,10 @@ def _rate(effort: Effort) -> Outcome:
     late = times >= 1e5
     parts = []
     for students in (2, 5):
-        slopes = [fitted_slope(np.log(times[late]), np.log(single_neuron_flow(students, times, seed)[late]))[0] for seed in range(effort.count(3, 20))]
+        slopes = [
+            fitted_slope(np.log(times[late]), np.log(single_neuron_flow(students, times, seed)[late]))[0]
+            for seed in range(effort.count(3, 20))
+        ]
         d.measurement(
             f"{students} students",
             bool(np.all(np.abs(np.array(slopes) + 3) < 0.03)),
@@ -404,12 +485,29 @@ def _rate(effort: Effort) -> Outcome:
         parts.append(f"{students} students: {np.mean(slopes):.4f}")
     times = np.linspace(0, 40, 81)
     late = times >= 15
-    rates = [fitted_slope(times[late], np.log(single_neuron_flow(1, times, seed)[late]))[0] for seed in range(effort.count(3, 20))]
-    d.measurement("one student", bool(np.all(np.abs(np.array(rates) + 1) < 0.01)), f"slope of log loss against time, 15..40: {min(rates):.4f} to {max(rates):.4f}; the Hessian I/2 at the teacher says -1.")
-    return d.measured(f"slopes of log loss against log time: {', '.join(parts)} (law: -3); one student: exponential with rate {-np.mean(rates):.4f} (law: 1)")
+    rates = [
+        fitted_slope(times[late], np.log(single_neuron_flow(1, times, seed)[late]))[0]
+        for seed in range(effort.count(3, 20))
+    ]
+    d.measurement(
+        "one student",
+        bool(np.all(np.abs(np.array(rates) + 1) < 0.01)),
+        f"slope of log loss against time, 15..40: {min(rates):.4f} to {max(rates):.4f}; the Hessian I/2 at the teacher says -1.",
+    )
+    return d.measured(
+        f"slopes of log loss against log time: {', '.join(parts)} (law: -3); one student: exponential with rate {-np.mean(rates):.4f} (law: 1)"
+    )
 
 
-def _claim(name: str, source: str, statement: str, expected: Verdict, check: Callable[[Effort], Outcome], uses: tuple[str, ...] = (), assumes: tuple[str, ...] = ()) -> Claim:
+def _claim(
+    name: str,
+    source: str,
+    statement: str,
+    expected: Verdict,
+    check: Callable[[Effort], Outcome],
+    uses: tuple[str, ...] = (),
+    assumes: tuple[str, ...] = (),
+) -> Claim:
     return Claim(f"beyond.align.{name}", _PAPER, source, statement, expected, check, assumes, uses)
 
 
@@ -421,7 +519,10 @@ CLAIMS = (
         Verdict.PROVED,
         _nullity,
         ("align.thm5.6",),
-        ("a continuous function with absolutely summable Fourier coefficients equals its Fourier series", "Vandermonde's determinant for general m"),
+        (
+            "a continuous function with absolutely summable Fourier coefficients equals its Fourier series",
+            "Vandermonde's determinant for general m",
+        ),
     ),
     _claim(
         "conj5.5.log_concave",

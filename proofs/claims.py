@@ -28,11 +28,14 @@ class Verdict(enum.StrEnum):
     FAILED = "FAILED"
 
 
-class Effort(enum.StrEnum):
+class Effort(enum.Enum):
     """How many cases the numerical parts try; the exact parts do not depend on it."""
 
     QUICK = "quick"
     FULL = "full"
+
+    def __str__(self) -> str:
+        return self.value
 
     def count(self, quick: int, full: int) -> int:
         """The number of cases at this effort."""

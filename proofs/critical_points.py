@@ -76,7 +76,14 @@ def _loss(students: Sequence[Sequence[Any]], teachers: Sequence[Sequence[Any]]) 
         total += _dot(x, x) / 4
         for y, y_sign in neurons[:i]:
             theta, x_length, y_length = _angle(x, y)
-            total += x_sign * y_sign * x_length * y_length * (theta.sin() + (arb.pi() - theta) * theta.cos()) / (2 * arb.pi())
+            total += (
+                x_sign
+                * y_sign
+                * x_length
+                * y_length
+                * (theta.sin() + (arb.pi() - theta) * theta.cos())
+                / (2 * arb.pi())
+            )
     return total
 
 

@@ -104,7 +104,9 @@ class Derivation:
         shown = self._positive(title, slope, derivative, positive, domain)
         name = sp.latex(variable)
         formula = rf"\frac{{d}}{{d{name}}}\left({sp.latex(expression)}\right) = {sp.latex(shown)} > 0"
-        self._add(StepKind.SIGN, title, statement, (formula,), f"the expression vanishes at ${name} = 0$ and rises from there")
+        self._add(
+            StepKind.SIGN, title, statement, (formula,), f"the expression vanishes at ${name} = 0$ and rises from there"
+        )
 
     def certificate(
         self, title: str, holds: bool, statement: str, formulas: tuple[str, ...] = (), reason: str = ""
@@ -186,7 +188,9 @@ class Derivation:
             return bool(sp.sympify(value).is_positive)
         if reason in ("sine", "cosine"):
             kind, end = (sp.sin, sp.pi) if reason == "sine" else (sp.cos, sp.pi / 2)
-            return isinstance(value, kind) and all(_combination(x, domain) for x in (value.args[0], end - value.args[0]))
+            return isinstance(value, kind) and all(
+                _combination(x, domain) for x in (value.args[0], end - value.args[0])
+            )
         return reason in self._uses or any(step.title == reason for step in self._steps)
 
     def _add(

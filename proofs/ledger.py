@@ -45,7 +45,10 @@ def select(patterns: Iterable[str], claims: tuple[Claim, ...] = CLAIMS) -> tuple
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(claim.name, pattern) for claim in claims):
             close = [claim.name for claim in claims if pattern.split(".")[-1] in claim.name]
-            raise ValueError(f"no claim is called {pattern!r}; " + (f"did you mean {', '.join(close[:5])}?" if close else "see --list"))
+            raise ValueError(
+                f"no claim is called {pattern!r}; "
+                + (f"did you mean {', '.join(close[:5])}?" if close else "see --list")
+            )
     return tuple(c for c in claims if not patterns or any(fnmatch.fnmatchcase(c.name, pattern) for pattern in patterns))
 
 

@@ -84,10 +84,27 @@ def to_html(text: str) -> str:
 
 
 def math_to_html(latex: str, *, display: bool = False) -> str:
-    """A LaTeX formula as MathML."""
+    """A LaTeX formula as MathML; long ones within text come in pieces between which a line can break."""
     from latex2mathml.converter import convert
 
-    return convert(latex, display="block" if display else "inline")
+    latex = re.sub(r"\\(?:big|Big|bigg)(?![A-Za-z])", "", latex)
+    if display:
+        return convert(latex, display="block")
+    return "<wbr>".join(convert(piece) for piece in (_pieces(latex) if len(latex) > 40 else [latex]))
+
+
+def _pieces(latex: str) -> list[str]:
+    """`latex` cut after relations, sums and commas that are not inside braces or between delimiters that grow."""
+    pieces, depth, inside, start = [], 0, 0, 0
+    for token in re.finditer(r"\\[A-Za-z]+|\\.|[{}()\[\]]|[=+<>,-]", latex):
+        text = token[0]
+        depth += {"{": 1, "}": -1, r"\left": 1, r"\right": -1}.get(text, 0)
+        inside += {"(": 1, "[": 1, ")": -1, "]": -1}.get(text, 0)
+        breaks = text in ("=", "+", "-", "<", ">", ",", r"\le", r"\ge", r"\ne") and latex[token.start() - 1] not in "(["
+        if breaks and not depth and token.end() - start > (40 if inside else 12):
+            pieces.append(latex[start : token.end()])
+            start = token.end()
+    return [*pieces, latex[start:]] if latex[start:].strip() else pieces
 
 
 @cache

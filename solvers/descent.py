@@ -1,8 +1,8 @@
 """Gradient descent and gradient flow on the population loss (alignment paper, Sections 2 and 3).
 
-`descend` advances thousands of independent runs together in torch: the runs lie along the last, contiguous axis and every
-operation is elementwise over them, so that a run's weights do not depend, to the bit, on which others share its batch.
-`flow` integrates a single run of `dw/dt = -gradient` with SciPy's steppers.
+`descend` advances thousands of independent runs together in torch: the runs lie along the last, contiguous axis and
+every operation is elementwise over them, so that a run's weights do not depend, to the bit, on which others share
+its batch. `flow` integrates a single run of `dw/dt = -gradient` with SciPy's steppers.
 """
 
 from __future__ import annotations
@@ -62,15 +62,16 @@ def descend(
 ) -> Trajectory:
     """Take `iterations` steps `w <- w - step * gradient` with every student network of the batch at once, in torch.
 
-    students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind. teacher: one network, or a batch that
-    broadcasts. step: a number, or `(...)`, one for each run. record: the iterations at which to keep what `keep` names
-    ("hidden", "output", "loss", "gradient_norm"); by default the first and the last. gradient_tolerance, loss_tolerance: a run stops at
-    the first multiple of `check_every` at which its gradient norm or its loss is at most this (0: never). train_output: train the
-    output weights too. inputs: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run then depend on
-    its batch). device: where torch computes; by default where the students are.
+    students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind. teacher: one network, or a
+    batch that broadcasts. step: a number, or `(...)`, one for each run. record: the iterations at which to keep what
+    `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the first and the last.
+    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every` at which its gradient norm
+    or its loss is at most this (0: never). train_output: train the output weights too. inputs: a sample `(n, d)` to
+    take the place of the Gaussian expectation (the last bits of a run then depend on its batch). device: where torch
+    computes; by default where the students are.
 
-    Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that diverges
-    or has a student collapse is stopped and reported in `status`; the others are not disturbed.
+    Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
+    diverges or has a student collapse is stopped and reported in `status`; the others are not disturbed.
     """
     import torch
 
@@ -113,7 +114,9 @@ def descend(
         iterations, frozenset(moments), check_every, gradient_tolerance, loss_tolerance, train_output, m, inputs, bar
     )
     with torch.no_grad():
-        blocks = [_descend(neurons[..., k : k + size], signed[:, k : k + size], steps[k : k + size], plan) for k in starts]
+        blocks = [
+            _descend(neurons[..., k : k + size], signed[:, k : k + size], steps[k : k + size], plan) for k in starts
+        ]
     if bar is not None:
         bar.close()
 
@@ -124,7 +127,9 @@ def descend(
         return tensor.to(home) if is_torch else tensor.cpu().numpy()
 
     history = {
-        name: unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1) if name in keep else None
+        name: unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1)
+        if name in keep
+        else None
         for name in _KEPT
     }
     last = {name: unload([block.last[name] for block in blocks]) for name in _KEPT}
@@ -150,7 +155,8 @@ class _Block(NamedTuple):
 
 
 def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, plan: _Plan) -> _Block:
-    """Run one block: neurons `(d, n, R)`, signed `(n, R)`, step `(R,)`. Runs that have stopped leave these arrays for `ended`."""
+    """Run one block: neurons `(d, n, R)`, signed `(n, R)`, step `(R,)`. Runs that have stopped leave these arrays
+    for `ended`."""
     import torch
 
     m = plan.students
@@ -237,11 +243,12 @@ def flow(
     absolute_tolerance: float = 1e-12,
     train_output: bool = False,
 ) -> Trajectory:
-    """Gradient flow `dw/dt = -gradient` of one student, by SciPy's `solve_ivp`, at the increasing `times (K,)` from time `times[0]`.
+    """Gradient flow `dw/dt = -gradient` of one student, by SciPy's `solve_ivp`, at the increasing `times (K,)` from
+    time `times[0]`.
 
     student, teacher: single NumPy networks. method: any of SciPy's; "LSODA" suits long times. The flow stops
-    where a student's length falls to 1e-12 of its teacher's scale (status COLLAPSED), for there the gradient ends; later times keep that state.
-    Raises `ValueError` for bad input and `ArithmeticError` if the stepper fails.
+    where a student's length falls to 1e-12 of its teacher's scale (status COLLAPSED), for there the gradient ends;
+    later times keep that state. Raises `ValueError` for bad input and `ArithmeticError` if the stepper fails.
     """
     from scipy.integrate import solve_ivp
 
@@ -250,7 +257,9 @@ def flow(
     if times.ndim != 1 or np.any(np.diff(times) <= 0):
         raise ValueError("times must be one increasing sequence")
     if student.batch or teacher.batch:
-        raise ValueError(f"flow follows one run; the batches are {student.batch} and {teacher.batch}. Use descend, or a loop")
+        raise ValueError(
+            f"flow follows one run; the batches are {student.batch} and {teacher.batch}. Use descend, or a loop"
+        )
     population.gradient(student, teacher)
     m, d = student.width, student.dimension
     teachers, teacher_output = np.asarray(teacher.hidden).T, -np.asarray(teacher.output)
@@ -258,21 +267,32 @@ def flow(
 
     def unpack(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         output = state[m * d :] if train_output else np.asarray(student.output)
-        return np.concatenate([state[: m * d].reshape(m, d).T, teachers], axis=1), np.concatenate([output, teacher_output])
+        return np.concatenate([state[: m * d].reshape(m, d).T, teachers], axis=1), np.concatenate(
+            [output, teacher_output]
+        )
 
     def slope(_: float, state: np.ndarray) -> np.ndarray:
         neurons, signed = unpack(state)
         pull, overlap = population.neuron_gradient(neurons, signed, m, with_overlap=train_output)
         by_hidden = (signed[:m] * pull).T.ravel()
-        return -(np.concatenate([by_hidden, overlap]) if train_output else by_hidden)
+        return -by_hidden if overlap is None else -np.concatenate([by_hidden, overlap])
 
     def shortest(_: float, state: np.ndarray) -> float:
         return float(np.min(np.linalg.norm(state[: m * d].reshape(m, d), axis=1))) - floor
 
     shortest.terminal = True  # type: ignore[attr-defined]
-    start = np.concatenate([np.ravel(student.hidden), np.asarray(student.output)] if train_output else [np.ravel(student.hidden)])
+    start = np.concatenate(
+        [np.ravel(student.hidden), np.asarray(student.output)] if train_output else [np.ravel(student.hidden)]
+    )
     solution = solve_ivp(
-        slope, (times[0], times[-1]), start, method, times, events=shortest, rtol=relative_tolerance, atol=absolute_tolerance
+        slope,
+        (times[0], times[-1]),
+        start,
+        method,
+        times,
+        events=shortest,
+        rtol=relative_tolerance,
+        atol=absolute_tolerance,
     )
     if solution.status < 0:
         raise ArithmeticError(f"{method} failed: {solution.message} Try another method or looser tolerances")

@@ -1,7 +1,7 @@
 """Critical points of the population loss, found by Levenberg-Marquardt on the gradient from many starts at once.
 
-Unlike descent it converges to saddles as well as minima, quadratically, so it is the search to run when a theorem says that a kind of
-critical point does not exist.
+Unlike descent it converges to saddles as well as minima, quadratically, so it is the search to run when a theorem
+says that a kind of critical point does not exist.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ def critical_points(
 ) -> CriticalPoints:
     """Zeros of the gradient by the hidden weights, from each of the `starts (B, m, d)`; output weights stay fixed.
 
-    teacher: one NumPy network. A start ends when its gradient norm is at most `tolerance`, when a student gets shorter than
-    `collapse` (the gradient does not exist at length 0), or after `iterations` steps. Raises `ValueError` for bad input.
+    teacher: one NumPy network. A start ends when its gradient norm is at most `tolerance`, when a student gets
+    shorter than `collapse` (the gradient does not exist at length 0), or after `iterations` steps. Raises
+    `ValueError` for bad input.
     """
     started = clock.perf_counter()
     iterations = as_order(iterations, "iterations", most=10**6)
     if len(starts.batch) != 1 or teacher.batch:
-        raise ValueError(f"the batches are {starts.batch} and {teacher.batch}; expected starts (B, m, d) and one teacher")
+        raise ValueError(
+            f"the batches are {starts.batch} and {teacher.batch}; expected starts (B, m, d) and one teacher"
+        )
     hidden = np.array(starts.hidden, dtype=float)
     output = np.asarray(starts.output, dtype=float)
     count, size = hidden.shape[0], hidden.shape[1] * hidden.shape[2]
@@ -47,11 +50,12 @@ def critical_points(
     norm = np.linalg.norm(slope, axis=1)
     damping = np.full(count, 1e-3)
     taken = 0
-    for taken in range(1, iterations + 1):
+    while taken < iterations:
         least = np.linalg.norm(hidden, axis=2).min(axis=1)
         rows = np.flatnonzero((norm > tolerance) & (least > collapse))
         if not len(rows):
             break
+        taken += 1
         curvature = population.hessian(TwoLayerReLU(hidden[rows], output[rows]), teacher).reshape(len(rows), size, size)
         normal = np.swapaxes(curvature, 1, 2) @ curvature
         ridge = damping[rows, None] * (1e-12 + np.trace(normal, axis1=1, axis2=2)[:, None] / size)

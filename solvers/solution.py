@@ -31,8 +31,8 @@ class Trajectory:
     """Runs of gradient descent or flow, at the K moments asked for; `...` is the shape of the batch of runs.
 
     time: `(K,)`, iterations of descent or times of flow.
-    hidden: `(K, ..., m, d)`; output: `(K, ..., m)`; loss, gradient_norm: `(K, ...)`; None where not kept. A run that has stopped keeps
-        its last values.
+    hidden: `(K, ..., m, d)`; output: `(K, ..., m)`; loss, gradient_norm: `(K, ...)`; None where not kept. A run that
+        has stopped keeps its last values.
     final: the students at the end, a batch of networks.
     final_loss, final_gradient_norm: `(...)`.
     stopped: `(...)`, the iteration or time at which each run ended; status: `(...)`, integers, see `RunStatus`.
@@ -40,10 +40,10 @@ class Trajectory:
     """
 
     time: Array
-    hidden: Array | None
-    output: Array | None
-    loss: Array | None
-    gradient_norm: Array | None
+    hidden: Array
+    output: Array
+    loss: Array
+    gradient_norm: Array
     final: TwoLayerReLU
     final_loss: Array
     final_gradient_norm: Array
@@ -57,7 +57,8 @@ class CriticalPoints:
     """End points of a search for zeros of the gradient, one for each of B starts; see `landscape.critical_points`.
 
     students: B networks. gradient_norm, loss, least_length: `(B,)`, the last being the length of the shortest student.
-    converged: `(B,)` bool, the gradient norm is below the tolerance and no student is shorter than the `collapse` length.
+    converged: `(B,)` bool, the gradient norm is below the tolerance and no student is shorter than the `collapse`
+    length.
     iterations: how many steps were taken. seconds: wall time.
     """
 

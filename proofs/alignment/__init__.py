@@ -29,5 +29,13 @@ _ALL = {
     )
     for claim in module.CLAIMS
 }
-_FIRST = ("align.kernel", "align.eq1", "align.eq1.mended", "align.eq2", "align.obs2.1", "align.main", "align.main.direct")
+_FIRST = (
+    "align.kernel",
+    "align.eq1",
+    "align.eq1.mended",
+    "align.eq2",
+    "align.obs2.1",
+    "align.main",
+    "align.main.direct",
+)
 CLAIMS = tuple(_ALL[name] for name in _FIRST) + tuple(claim for name, claim in _ALL.items() if name not in _FIRST)

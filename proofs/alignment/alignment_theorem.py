@@ -13,11 +13,10 @@ import numpy as np
 import sympy as sp
 
 from alignmath import population
-from alignmath.angular import ARC_COSINE
 from alignmath.networks import TwoLayerReLU, planar
 
 from ..arcs import Numbers, decided, double_zero_margins
-from ..attacks import near_degenerate_angles, none_below, random_angles
+from ..attacks import none_below
 from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 from . import formulas
@@ -67,7 +66,10 @@ def _loss_attack(effort: Effort) -> Attack:
         lengths = rng.dirichlet(np.ones(m), count)
         off = np.sum(lengths * np.abs(np.sin(angles / 2)), axis=1)
         margins.append(population.loss(planar(angles, lengths), _TEACHER) / (off**3 * lengths.min(axis=1)))
-    return none_below("loss over (length-weighted angle)^3 times the least length, students of total length 1", np.concatenate(margins))
+    return none_below(
+        "loss over (length-weighted angle)^3 times the least length, students of total length 1",
+        np.concatenate(margins),
+    )
 
 
 def _by_determinants(effort: Effort) -> Outcome:
@@ -94,7 +96,9 @@ def _by_determinants(effort: Effort) -> Outcome:
         refuted_by="aligned students of the right total length with a gradient",
         attack=lambda: _aligned_attack(effort),
     )
-    return d.proved("from Theorem A ($m\\ge3$), Theorem 3.1 ($m=2$) and $m=1$, after merging; no conjecture, no condition on the angles")
+    return d.proved(
+        "from Theorem A ($m\\ge3$), Theorem 3.1 ($m=2$) and $m=1$, after merging; no conjecture, no condition on the angles"
+    )
 
 
 def _search(effort: Effort) -> Attack:
@@ -110,14 +114,18 @@ def _aligned_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(73)
     lengths = rng.dirichlet(np.ones(5), effort.count(1_000, 50_000))
     gradient = population.gradient(planar(np.zeros_like(lengths), lengths), _TEACHER).hidden
-    return none_below("gradient of aligned students of total length 1, below 1e-15", 1e-15 - np.abs(gradient).max(axis=(1, 2)))
+    return none_below(
+        "gradient of aligned students of total length 1, below 1e-15", 1e-15 - np.abs(gradient).max(axis=(1, 2))
+    )
 
 
 def _direct(effort: Effort) -> Outcome:
     d = Derivation()
     tau = sp.Symbol("tau", positive=True)
     for side in (1, -1):
-        term = formulas.pair_term(sp.Matrix([1, 0]), rho * sp.Matrix([sp.cos(tau), side * sp.sin(tau)]), rho, tau) * 2 * pi
+        term = (
+            formulas.pair_term(sp.Matrix([1, 0]), rho * sp.Matrix([sp.cos(tau), side * sp.sin(tau)]), rho, tau) * 2 * pi
+        )
         slope = side * rho * (pi - tau) * sp.sin(tau)
         d.identity(
             f"radial and tangential part, neuron {'ahead' if side > 0 else 'behind'}",
@@ -135,7 +143,9 @@ def _direct(effort: Effort) -> Outcome:
         shown=r"f''+f=2\sin t",
     )
     for end in (sp.Integer(0), pi):
-        d.identity(f"F' has no jump at {end}", sp.diff(formulas.profile(t), t).subs(t, end), 0, shown=rf"f'({sp.latex(end)})=0")
+        d.identity(
+            f"F' has no jump at {end}", sp.diff(formulas.profile(t), t).subs(t, end), 0, shown=rf"f'({sp.latex(end)})=0"
+        )
     d.argument(
         "setting up",
         r"By `align.red.merge.mended`, $L=-h(0)/(4\pi)$, and if a student is at angle 0 the loss is 0. Suppose the directions are distinct, none is 0, and $h(0)<0$.",
@@ -154,7 +164,13 @@ def _direct(effort: Effort) -> Outcome:
     kernel = sp.Function("k")
     rest = sp.Integral(sp.sin(t - s) * kernel(s), (s, sp.Symbol("t_0"), t))
     first = sp.Integral(sp.cos(t - s) * kernel(s), (s, sp.Symbol("t_0"), t))
-    d.identity("remainder, first derivative", sp.diff(rest, t) - first, 0, r"Tool: let $e(t)=\int_{t_0}^t\sin(t-s)k(s)\,ds$.", shown=r"e'(t)=\int_{t_0}^t\cos(t-s)k(s)\,ds")
+    d.identity(
+        "remainder, first derivative",
+        sp.diff(rest, t) - first,
+        0,
+        r"Tool: let $e(t)=\int_{t_0}^t\sin(t-s)k(s)\,ds$.",
+        shown=r"e'(t)=\int_{t_0}^t\cos(t-s)k(s)\,ds",
+    )
     d.identity(
         "remainder, second derivative",
         sp.diff(first, t) + rest - kernel(t),
@@ -220,7 +236,9 @@ def _margin_attack(effort: Effort, *cases: str) -> Attack:
     results = [_margins(effort).get(case, (0, 0, float("nan"))) for case in cases]
     count, in_balls, least = sum(r[0] for r in results), sum(r[1] for r in results), min(r[2] for r in results)
     tried = f"random and near-degenerate students, m = 3 to 6, any lengths, seed 74: sign of the remainder in case '{' or '.join(cases)}' ({in_balls} in balls)"
-    return Attack(tried, count, none_below(tried, [least]).closest.replace("margin", "remainder over the size of its terms"))
+    return Attack(
+        tried, count, none_below(tried, [least]).closest.replace("margin", "remainder over the size of its terms")
+    )
 
 
 CLAIMS = (
@@ -231,7 +249,15 @@ CLAIMS = (
         r"In the plane, for every $m\ge1$: a solution of (2) with all $\rho_i>0$ has all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$; and conversely.",
         Verdict.PROVED,
         _by_determinants,
-        uses=("align.eq4_5", "align.red.merge", "align.red.merge.mended", "align.detcond", "align.thm3.1", "align.m1", "align.obs2.1"),
+        uses=(
+            "align.eq4_5",
+            "align.red.merge",
+            "align.red.merge.mended",
+            "align.detcond",
+            "align.thm3.1",
+            "align.m1",
+            "align.obs2.1",
+        ),
     ),
     Claim(
         "align.main.direct",

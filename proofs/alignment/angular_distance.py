@@ -74,11 +74,18 @@ def _eigenvalue_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(31)
     margins = []
     for _ in range(effort.count(40, 1000)):
-        series = fourier_series(rng.exponential(size=rng.integers(2, 12)))
-        for kernel in (series, exponential(rng.uniform(0.1, 5)), triangle(rng.uniform(0.1, 3)), von_mises(rng.uniform(0.1, 5))):
+        series = fourier_series(rng.exponential(size=rng.integers(2, 12)).tolist())
+        for kernel in (
+            series,
+            exponential(rng.uniform(0.1, 5)),
+            triangle(rng.uniform(0.1, 3)),
+            von_mises(rng.uniform(0.1, 5)),
+        ):
             matrix = kernel.matrix(random_angles(rng, 5, int(rng.integers(2, 9))))
             margins.append(np.linalg.eigvalsh(matrix).min(axis=-1) / matrix[:, 0, 0] + 1e-13)
-    return none_below("least eigenvalue over f(0), to 1e-13, for random series and three families", np.concatenate(margins))
+    return none_below(
+        "least eigenvalue over f(0), to 1e-13, for random series and three families", np.concatenate(margins)
+    )
 
 
 def _refute_determinants(effort: Effort) -> Outcome:
@@ -99,7 +106,10 @@ def _refute_determinants(effort: Effort) -> Outcome:
         shown=r"1-\cos n\epsilon=2\sin^2(n\epsilon/2)\ge0",
     )
     f = lambda u: 1 + sp.Max(1 - u, 0)  # noqa: E731
-    for angles, what in (([sp.Rational(3, 2), 3, sp.Rational(9, 2)], "m = 3"), ([sp.Rational(5 * j, 4) for j in (1, 2, 3, 4)], "m = 4")):
+    for angles, what in (
+        ([sp.Rational(3, 2), 3, sp.Rational(9, 2)], "m = 3"),
+        ([sp.Rational(5 * j, 4) for j in (1, 2, 3, 4)], "m = 4"),
+    ):
         matrix, rhs = exact_system(f, [sp.Rational(angle) for angle in angles])
         m = len(angles)
         minors = replaced(matrix, rhs)
@@ -129,7 +139,11 @@ def _refute_determinants(effort: Effort) -> Outcome:
     )
     for kernel, tex, why in (
         (exponential_plus_one(), "1+e^{-t}", "an AD function by its coefficients"),
-        (von_mises_plus_half(), r"\tfrac12+e^{5(\cos t-1)}", "an AD function, as powers of $\\cos t$ have non-negative coefficients"),
+        (
+            von_mises_plus_half(),
+            r"\tfrac12+e^{5(\cos t-1)}",
+            "an AD function, as powers of $\\cos t$ have non-negative coefficients",
+        ),
     ):
         signs = kernel.determinant_signs(angles)
         d.certificate(
@@ -138,7 +152,9 @@ def _refute_determinants(effort: Effort) -> Outcome:
             rf"$f={tex}$, strictly decreasing, at the same angles: $\det M>0$ and every $\det M_i>0$.",
             reason=why + "; signs in float64 with an error bound, or in balls",
         )
-    return d.refuted("$f(t)=1+\\max(1-t,0)$ is an AD function; at $(3/2, 3, 9/2)$ $\\det M=4$ and every $\\det M_i=1$; likewise for every $m$")
+    return d.refuted(
+        "$f(t)=1+\\max(1-t,0)$ is an AD function; at $(3/2, 3, 9/2)$ $\\det M=4$ and every $\\det M_i=1$; likewise for every $m$"
+    )
 
 
 def exponential_plus_one() -> AngularDistance:
@@ -151,14 +167,19 @@ def von_mises_plus_half() -> AngularDistance:
     """`f(t) = 1/2 + exp(5 (cos t - 1))`: strictly decreasing, refutes Conjecture 5.5."""
     bump = von_mises(5.0)
     return AngularDistance(
-        lambda u: 0.5 + bump.function(u), "1/2 + exp(5 (cos t - 1))", ball=lambda u: (5 * (u.cos() - 1)).exp() + 0.5, rounding=150.0
+        lambda u: 0.5 + bump.function(u),
+        "1/2 + exp(5 (cos t - 1))",
+        ball=lambda u: (5 * (u.cos() - 1)).exp() + 0.5,
+        rounding=150.0,
     )
 
 
 def profile_coefficients(d: Derivation) -> None:
     """Steps: the Fourier coefficients of F and their signs."""
     integral = sp.integrate(sp.expand(formulas.profile(t)) * sp.cos(n * t), (t, 0, pi)) / pi
-    general = next(value for value, condition in integral.args[-1].args if condition == sp.Ne(n, 1)) * sp.prod(integral.args[:-1])
+    general = next(value for value, condition in integral.args[-1].args if condition == sp.Ne(n, 1)) * sp.prod(
+        integral.args[:-1]
+    )
     d.identity(
         "Fourier coefficients",
         general,
@@ -167,8 +188,18 @@ def profile_coefficients(d: Derivation) -> None:
         reason="symbolic integration",
         shown=r"\hat F(n)=\frac1\pi\int_0^\pi f(t)\cos nt\,dt=\frac{2(1+(-1)^n)}{\pi(n^2-1)^2}",
     )
-    d.identity("constant", sp.integrate(formulas.profile(t), (t, 0, pi)) / pi, formulas.fourier_profile(0), shown=r"\hat F(0)=4/\pi")
-    d.identity("first order", sp.integrate(formulas.profile(t) * sp.cos(t), (t, 0, pi)) / pi, pi / 4, shown=r"\hat F(\pm1)=\pi/4")
+    d.identity(
+        "constant",
+        sp.integrate(formulas.profile(t), (t, 0, pi)) / pi,
+        formulas.fourier_profile(0),
+        shown=r"\hat F(0)=4/\pi",
+    )
+    d.identity(
+        "first order",
+        sp.integrate(formulas.profile(t) * sp.cos(t), (t, 0, pi)) / pi,
+        pi / 4,
+        shown=r"\hat F(\pm1)=\pi/4",
+    )
     d.identity("odd orders vanish", formulas.fourier_profile(2 * k + 3), 0, shown=r"\hat F(2k+3)=0")
     d.sign(
         "even orders are positive",
@@ -189,7 +220,9 @@ def _profile_is_angular(effort: Effort) -> Outcome:
         refuted_by="a function h with a negative double integral",
         attack=lambda: _double_integral_attack(effort),
     )
-    return d.proved("$\\hat F(n)=4/(\\pi(n^2-1)^2)$ for even $n$, $\\pi/4$ for $n=\\pm1$, 0 otherwise: none is negative")
+    return d.proved(
+        "$\\hat F(n)=4/(\\pi(n^2-1)^2)$ for even $n$, $\\pi/4$ for $n=\\pm1$, 0 otherwise: none is negative"
+    )
 
 
 def _double_integral_attack(effort: Effort) -> Attack:
@@ -202,13 +235,20 @@ def _double_integral_attack(effort: Effort) -> Attack:
     smooth = white * np.exp(-rng.uniform(0, 0.3, (count, 1)) * np.arange(size // 2 + 1))
     weight = np.where((np.arange(size // 2 + 1) % (size // 2)) == 0, 1, 2)
     value = (np.abs(smooth) ** 2 * weight) @ spectrum / (np.abs(smooth) ** 2 @ weight * np.abs(spectrum).max())
-    return none_below("double integrals of random smooth functions, relative to the largest possible, to 1e-15", value + 1e-15)
+    return none_below(
+        "double integrals of random smooth functions, relative to the largest possible, to 1e-15", value + 1e-15
+    )
 
 
 def _zero(effort: Effort) -> Outcome:
     d = Derivation()
     matrix, rhs = exact_system(lambda u: 0 * u, [sp.Integer(1), sp.Integer(2), sp.Integer(3)])
-    d.certificate("all matrices vanish", bool(matrix == sp.zeros(3, 3) and rhs == sp.zeros(3, 1)), "With $f\\equiv0$ every $\\iint hgh=0\\ge0$, and $M=M_i=0$.", reason="substitution")
+    d.certificate(
+        "all matrices vanish",
+        bool(matrix == sp.zeros(3, 3) and rhs == sp.zeros(3, 1)),
+        "With $f\\equiv0$ every $\\iint hgh=0\\ge0$, and $M=M_i=0$.",
+        reason="substitution",
+    )
     return d.proved("by substitution")
 
 
@@ -230,26 +270,56 @@ def _definite_attack(effort: Effort) -> Attack:
 
     rng = np.random.default_rng(33)
     found = [LINEAR.is_positive_definite(random_angles(rng, effort.count(1_000, 20_000), m)) for m in (3, 5, 8)]
-    return none_below("positive definite at random angles, decided with error bound or in balls (1 or 0)", np.concatenate(found).astype(float), 0.5)
+    return none_below(
+        "positive definite at random angles, decided with error bound or in balls (1 or 0)",
+        np.concatenate(found).astype(float),
+        0.5,
+    )
 
 
 def _profile_is_definite(effort: Effort) -> Outcome:
     d = Derivation()
     profile_coefficients(d)
     definiteness(d, effort, ARC_COSINE, "even")
-    return d.proved("all even Fourier coefficients are positive; no conjecture needed. In fact $M\\succ0$ up to two antipodal pairs (`beyond.align.nullity`)")
+    return d.proved(
+        "all even Fourier coefficients are positive; no conjecture needed. In fact $M\\succ0$ up to two antipodal pairs (`beyond.align.nullity`)"
+    )
 
 
 def _refute_criterion(effort: Effort) -> Outcome:
     d = Derivation()
     domain = (a, b, pi - a - b)
     sa, sb, ca, cb, cab = sp.symbols("s_a s_b c_a c_b c_ab", positive=True)
-    d.identity("f = cos t: the inequality", sp.cos(a) * sp.cos(b) - sp.cos(a + b) * sp.cos(0), formulas.opposite_sines(a, b), shown=r"\cos\alpha\cos\beta-\cos(\alpha+\beta)\cos0=\sin\alpha\sin\beta")
-    d.sign("it holds", formulas.opposite_sines(a, b), sa * sb, positive={sa: (sp.sin(a), "sine"), sb: (sp.sin(b), "sine")}, domain=domain)
-    d.sign("it decreases strictly", -sp.diff(sp.cos(t), t), g, positive={g: (sp.sin(t), "sine")}, domain=(t, pi - t), statement=r"And it is an AD function: $\hat F(\pm1)=\frac12$, the rest 0.")
+    d.identity(
+        "f = cos t: the inequality",
+        sp.cos(a) * sp.cos(b) - sp.cos(a + b) * sp.cos(0),
+        formulas.opposite_sines(a, b),
+        shown=r"\cos\alpha\cos\beta-\cos(\alpha+\beta)\cos0=\sin\alpha\sin\beta",
+    )
+    d.sign(
+        "it holds",
+        formulas.opposite_sines(a, b),
+        sa * sb,
+        positive={sa: (sp.sin(a), "sine"), sb: (sp.sin(b), "sine")},
+        domain=domain,
+    )
+    d.sign(
+        "it decreases strictly",
+        -sp.diff(sp.cos(t), t),
+        g,
+        positive={g: (sp.sin(t), "sine")},
+        domain=(t, pi - t),
+        statement=r"And it is an AD function: $\hat F(\pm1)=\frac12$, the rest 0.",
+    )
     angles = [sp.Rational(1, 2), sp.Integer(1), sp.Rational(3, 2)]
     matrix, _ = exact_system(sp.cos, angles)
-    d.identity("but M is singular", matrix.det(method="berkowitz"), 0, r"at $\theta=(\frac12,1,\frac32)$, without antipodal pair: the kernel $\cos(\theta_i-\theta_j)$ has rank 2.", shown=r"\det[\cos(\theta_i-\theta_j)]=0")
+    d.identity(
+        "but M is singular",
+        matrix.det(method="berkowitz"),
+        0,
+        r"at $\theta=(\frac12,1,\frac32)$, without antipodal pair: the kernel $\cos(\theta_i-\theta_j)$ has rank 2.",
+        shown=r"\det[\cos(\theta_i-\theta_j)]=0",
+    )
     raised = lambda u: 1 + sp.cos(u)  # noqa: E731
     d.identity(
         "f = 1 + cos t: the inequality",
@@ -274,10 +344,23 @@ def _refute_criterion(effort: Effort) -> Outcome:
     angles = sp.symbols("theta_1:5", real=True)
     feature = [sp.Matrix([1, sp.cos(q), sp.sin(q)]) for q in angles]
     for p, q in combinations(range(3), 2):
-        d.identity(f"rank 3, entry {p + 1}{q + 1}", feature[p].dot(feature[q]), 1 + sp.cos(angles[p] - angles[q]), r"$M=VV^\top$ with rows $(1,\cos\theta_j,\sin\theta_j)$ of length 3, so $\det M=0$ for every $m\ge4$.")
+        d.identity(
+            f"rank 3, entry {p + 1}{q + 1}",
+            feature[p].dot(feature[q]),
+            1 + sp.cos(angles[p] - angles[q]),
+            r"$M=VV^\top$ with rows $(1,\cos\theta_j,\sin\theta_j)$ of length 3, so $\det M=0$ for every $m\ge4$.",
+        )
     gram = sp.Matrix(4, 3, lambda i, j: sp.Symbol(f"v_{i + 1}{j + 1}"))
-    d.identity("such a determinant vanishes", sp.expand((gram * gram.T).det(method="berkowitz")), 0, "for every 4 x 3 matrix V", shown=r"\det VV^\top=0\quad(V\in\mathbb{R}^{4\times3})")
-    return d.refuted("$\\cos t$ and $1+\\cos t$ satisfy the hypotheses and have kernels of rank 2 and 3: $M$ is singular. A correct criterion: all even, or all odd, Fourier coefficients positive")
+    d.identity(
+        "such a determinant vanishes",
+        sp.expand((gram * gram.T).det(method="berkowitz")),
+        0,
+        "for every 4 x 3 matrix V",
+        shown=r"\det VV^\top=0\quad(V\in\mathbb{R}^{4\times3})",
+    )
+    return d.refuted(
+        "$\\cos t$ and $1+\\cos t$ satisfy the hypotheses and have kernels of rank 2 and 3: $M$ is singular. A correct criterion: all even, or all odd, Fourier coefficients positive"
+    )
 
 
 def _vacuous(effort: Effort) -> Outcome:
@@ -299,7 +382,9 @@ def _both_counterexamples() -> Attack:
     cosine, _ = exact_system(sp.cos, [sp.Rational(1, 2), sp.Integer(1), sp.Rational(3, 2)])
     positive = [float(value) for value in replaced(bump, rhs)]
     singular = 1.0 if is_zero(cosine.det(method="berkowitz")) else -1.0
-    return none_below("all det M_i of the first counterexample; 1 if the second matrix is exactly singular", [*positive, singular])
+    return none_below(
+        "all det M_i of the first counterexample; 1 if the second matrix is exactly singular", [*positive, singular]
+    )
 
 
 CLAIMS = (
@@ -346,7 +431,10 @@ CLAIMS = (
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ gives a PAD function: $M\succ0$ for distinct angles without antipodal pair.",
         Verdict.PROVED,
         _profile_is_definite,
-        assumes=("a continuous function with absolutely summable Fourier coefficients equals its Fourier series", "Vandermonde's determinant for general m"),
+        assumes=(
+            "a continuous function with absolutely summable Fourier coefficients equals its Fourier series",
+            "Vandermonde's determinant for general m",
+        ),
         uses=("align.thm5.6",),
     ),
     Claim(

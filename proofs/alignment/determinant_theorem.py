@@ -69,7 +69,9 @@ def _witnesses(effort: Effort) -> dict[str, tuple[int, int, float]]:
             except AssertionError as failure:
                 raise CheckFailed(f"angles {theta.tolist()}, lengths {rho.tolist()}: {failure}") from None
             if sign <= 0:
-                raise CheckFailed(f"{outcome.case}: gap {outcome.gap} at angles {theta.tolist()}, lengths {rho.tolist()}")
+                raise CheckFailed(
+                    f"{outcome.case}: gap {outcome.gap} at angles {theta.tolist()}, lengths {rho.tolist()}"
+                )
             found[outcome.case].append(float(outcome.gap) / float(outcome.scale))
             balls[outcome.case] += bits > 53
     return {case: (len(gaps), balls[case], min(gaps)) for case, gaps in found.items()}
@@ -100,7 +102,10 @@ def _pattern_attack(effort: Effort) -> Attack:
         before_last = np.maximum.accumulate(negative[:, ::-1], axis=1)[:, ::-1]
         inside = np.where(after_first & before_last, values / size, -1)
         margins.append(1e-12 - inside.max(axis=1))
-    return none_below("R at 48 points of J: nowhere positive between two points where it is negative, to 1e-12", np.concatenate(margins))
+    return none_below(
+        "R at 48 points of J: nowhere positive between two points where it is negative, to 1e-12",
+        np.concatenate(margins),
+    )
 
 
 def _product_attack(effort: Effort) -> Attack:
@@ -127,7 +132,11 @@ def _sign_attack(effort: Effort) -> Attack:
         for family in (random_angles, near_degenerate_angles):
             most.append(ARC_COSINE.determinant_signs(family(rng, count // 2, m)).min(axis=1))
     least = np.concatenate(most)
-    return none_below("proved signs of all det M_i, m = 3 to 6 (margin 1: some det M_i is negative; 0: none)", -least.astype(float), 0.5)
+    return none_below(
+        "proved signs of all det M_i, m = 3 to 6 (margin 1: some det M_i is negative; 0: none)",
+        -least.astype(float),
+        0.5,
+    )
 
 
 def _theorem(effort: Effort) -> Outcome:
@@ -191,7 +200,11 @@ def _theorem(effort: Effort) -> Outcome:
             shown=rf"Z({end})=(p\times q)\cdot {'p' if side == 1 else 'q'}=0",
         )
     mixed = cross.subs({q1: 0, p2: 0})
-    for coefficient, product, name in ((-mixed[0], p3 * q2, "-l_1"), (-mixed[1], p1 * q3, "-l_2"), (mixed[2], p1 * q2, "l_3")):
+    for coefficient, product, name in (
+        (-mixed[0], p3 * q2, "-l_1"),
+        (-mixed[1], p1 * q3, "-l_2"),
+        (mixed[2], p1 * q2, "l_3"),
+    ):
         d.sign(
             f"kinds A1, A2, A12: {name} > 0",
             coefficient,
@@ -251,7 +264,9 @@ def _theorem(effort: Effort) -> Outcome:
         refuted_by=r"distinct angles with every $\det M_i>0$",
         attack=lambda: _sign_attack(effort),
     )
-    return d.proved("for every positive $\\rho$ an explicit combination of the equations is violated; antipodal configurations included")
+    return d.proved(
+        "for every positive $\\rho$ an explicit combination of the equations is violated; antipodal configurations included"
+    )
 
 
 CLAIMS = (

@@ -42,7 +42,13 @@ def _projection(effort: Effort) -> Outcome:
 
 def _matrix_form(effort: Effort) -> Outcome:
     d = Derivation()
-    d.identity("diagonal", formulas.profile(sp.Integer(0)), pi, r"The factor of $\rho_i$ in (3) is $f(\theta_{ii})=f(0)$.", shown=r"f(0)=\pi")
+    d.identity(
+        "diagonal",
+        formulas.profile(sp.Integer(0)),
+        pi,
+        r"The factor of $\rho_i$ in (3) is $f(\theta_{ii})=f(0)$.",
+        shown=r"f(0)=\pi",
+    )
     d.identity(
         "equation (3) in f",
         (sp.sin(t0) + (pi - t0) * sp.cos(t0)) * rho_0 - (pi * rho_i + (sp.sin(tij) + (pi - tij) * sp.cos(tij)) * rho_j),
@@ -68,7 +74,9 @@ def _cramer(effort: Effort) -> Outcome:
                 "For symmetric $M$ and $b=M\\rho$ (general $m$: the determinant is multilinear and alternating in the columns).",
                 shown=r"\det M_i = \rho_i\det M",
             )
-    return d.proved("$\\det M_i=\\rho_i\\det M$: with $\\det M>0$ and some $\\det M_i\\le0$, some $\\rho_i\\le0$ ($\\rho_0=1$; else a factor $\\rho_0$)")
+    return d.proved(
+        "$\\det M_i=\\rho_i\\det M$: with $\\det M>0$ and some $\\det M_i\\le0$, some $\\rho_i\\le0$ ($\\rho_0=1$; else a factor $\\rho_0$)"
+    )
 
 
 def row_attack(effort: Effort) -> Attack:
@@ -76,7 +84,9 @@ def row_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(21)
     margins = []
     for m in (2, 3, 6):
-        angles = np.concatenate([f(rng, effort.count(5_000, 200_000), m) for f in (random_angles, near_degenerate_angles)])
+        angles = np.concatenate(
+            [f(rng, effort.count(5_000, 200_000), m) for f in (random_angles, near_degenerate_angles)]
+        )
         lengths = rng.uniform(0.1, 2, angles.shape)
         students = planar(angles, lengths)
         radial = np.sum(population.stationarity(students, _TEACHER) * students.hidden, axis=2) / lengths
@@ -101,7 +111,9 @@ def _determinant_condition(effort: Effort) -> Outcome:
         refuted_by=r"$\rho>0$ and $b=M\rho$ with some $\det M_i$ not of the sign of $\det M$",
         attack=lambda: _cramer_attack(effort),
     )
-    return d.proved("for the configurations the condition names: no two of $\\theta_0,\\dots,\\theta_m$ antipodal; $m\\le2$ by Theorem 3.1")
+    return d.proved(
+        "for the configurations the condition names: no two of $\\theta_0,\\dots,\\theta_m$ antipodal; $m\\le2$ by Theorem 3.1"
+    )
 
 
 def _cramer_attack(effort: Effort) -> Attack:
@@ -114,7 +126,9 @@ def _cramer_attack(effort: Effort) -> Attack:
         minors = maximal_minors(np.moveaxis(np.concatenate([matrix, matrix @ lengths[:, :, None]], axis=2), 0, -1))
         clear = np.abs(minors.null[-1]) > 1e-6
         margins.append(((minors.replaced / minors.determinant).min(axis=0))[clear])
-    return none_below("least of det M_i / det M for b = M rho, lengths above 0.1, 3, 4 and 6 students", np.concatenate(margins))
+    return none_below(
+        "least of det M_i / det M for b = M rho, lengths above 0.1, 3, 4 and 6 students", np.concatenate(margins)
+    )
 
 
 def _without_exclusion(effort: Effort) -> Outcome:
@@ -126,7 +140,9 @@ def _without_exclusion(effort: Effort) -> Outcome:
         refuted_by="a critical point with non-zero loss among configurations with an antipodal pair",
         attack=lambda: no_other_critical_point(effort, 4, seed=51),
     )
-    return d.proved("hypothesis and conclusion are both theorems; the two gaps of the printed proof are closed by `align.main`")
+    return d.proved(
+        "hypothesis and conclusion are both theorems; the two gaps of the printed proof are closed by `align.main`"
+    )
 
 
 CLAIMS = (

@@ -21,8 +21,8 @@ from ..derivation import Derivation, is_zero
 
 __all__ = [
     "CLAIMS",
-    "FIGURE_TWO",
     "FIGURE_THREE",
+    "FIGURE_TWO",
     "Surface",
     "angle_to_nearest",
     "determinant_surface",
@@ -81,7 +81,6 @@ def separation(angles: np.ndarray) -> np.ndarray:
 
 def _opposite_students(effort: Effort) -> Outcome:
     d = Derivation()
-    y, k = sp.Symbol("y", real=True), sp.Symbol("k", integer=True)
     for sign, positive in ((1, sp.Symbol("y", positive=True)), (-1, sp.Symbol("y", negative=True))):
         d.identity(
             f"a neuron and its opposite, {'positive' if sign > 0 else 'negative'} argument",
@@ -104,7 +103,9 @@ def _opposite_students(effort: Effort) -> Outcome:
         "The direction opposite to a corner of the pentagon is 36 degrees from the two corners next to it.",
         reason="integers",
     )
-    return d.refuted("for five teachers at 72 degrees, students opposite to them have zero loss, 36 degrees from every teacher: with several teachers only alignment up to sign can hold")
+    return d.refuted(
+        "for five teachers at 72 degrees, students opposite to them have zero loss, 36 degrees from every teacher: with several teachers only alignment up to sign can hold"
+    )
 
 
 def _figure_one(effort: Effort) -> Outcome:
@@ -160,7 +161,9 @@ def _figure_text(effort: Effort) -> Outcome:
 def _surface_attack(effort: Effort) -> Attack:
     signs = [determinant_surface(fixed, effort.count(41, 181)).sign.ravel() for fixed in (*FIGURE_TWO, *FIGURE_THREE)]
     signs += [random_minimum_determinants(m, effort.count(1_000, 50_000), 86)[1] for m in _FIGURE_FOUR]
-    tried = "proved sign of z on coarse grids of Figures 2 and 3 and at random points of Figure 4 (0 or -1: not positive)"
+    tried = (
+        "proved sign of z on coarse grids of Figures 2 and 3 and at random points of Figure 4 (0 or -1: not positive)"
+    )
     return none_below(tried, -np.concatenate(signs).astype(float), -0.5)
 
 
@@ -210,7 +213,9 @@ def _potential(effort: Effort) -> Outcome:
         parts.append(f"{correlation:.2f} (m = {m})")
     pair = np.array([[1.0, 3.0, 5.0], [0.6, 3.0, 5.5]])
     gaps, z = separation(pair), ARC_COSINE.minimum_determinant(pair)
-    return d.measured(f"rank correlation {', '.join(parts)}; a tendency, not a law: separations {gaps[0]:.2f}, {gaps[1]:.2f} have z = {z[0]:.2f}, {z[1]:.2f}")
+    return d.measured(
+        f"rank correlation {', '.join(parts)}; a tendency, not a law: separations {gaps[0]:.2f}, {gaps[1]:.2f} have z = {z[0]:.2f}, {z[1]:.2f}"
+    )
 
 
 CLAIMS = (

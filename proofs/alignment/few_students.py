@@ -47,7 +47,11 @@ def no_other_critical_point(effort: Effort, students: int, dimension: int = 2, s
 def _one_student(effort: Effort) -> Outcome:
     d = Derivation()
     angle = sp.Symbol("theta_10", positive=True)
-    w0, u, across = rho_0 * sp.Matrix([1, 0]), sp.Matrix([sp.cos(angle), sp.sin(angle)]), sp.Matrix([-sp.sin(angle), sp.cos(angle)])
+    w0, u, across = (
+        rho_0 * sp.Matrix([1, 0]),
+        sp.Matrix([sp.cos(angle), sp.sin(angle)]),
+        sp.Matrix([-sp.sin(angle), sp.cos(angle)]),
+    )
     left = formulas.equation_two_left(angle, w0)
     right = formulas.equation_two_right(rho_1, u, angle, rho_0, 0, sp.zeros(2, 1))
     d.identity(
@@ -67,9 +71,18 @@ def _one_student(effort: Effort) -> Outcome:
         statement=r"For $0<\theta_{10}<\pi$ the right side is positive, so $\theta_{10}\in\{0,\pi\}$.",
     )
     along = ((left - right).T * u)[0]
-    d.identity("opposite: impossible", along.subs(angle, pi), -pi * rho_1, r"$\theta_{10}=\pi$ would give $0=-\pi\rho_1$, but $\rho_1>0$.")
-    d.identity("aligned", along.subs(angle, 0), pi * (rho_0 - rho_1), r"$\theta_{10}=0$ gives $\rho_1=\rho_0$: $w_1=w_0$.")
-    return d.proved("case by case in the angle; the case of the opposite direction, which the paper leaves out, is excluded too")
+    d.identity(
+        "opposite: impossible",
+        along.subs(angle, pi),
+        -pi * rho_1,
+        r"$\theta_{10}=\pi$ would give $0=-\pi\rho_1$, but $\rho_1>0$.",
+    )
+    d.identity(
+        "aligned", along.subs(angle, 0), pi * (rho_0 - rho_1), r"$\theta_{10}=0$ gives $\rho_1=\rho_0$: $w_1=w_0$."
+    )
+    return d.proved(
+        "case by case in the angle; the case of the opposite direction, which the paper leaves out, is excluded too"
+    )
 
 
 def _plane(x: sp.Expr, y: sp.Expr) -> tuple[sp.Matrix, sp.Matrix]:
@@ -80,7 +93,7 @@ def _plane(x: sp.Expr, y: sp.Expr) -> tuple[sp.Matrix, sp.Matrix]:
 def _decomposition(effort: Effort) -> Outcome:
     d = Derivation()
     x, y, third = sp.symbols("x y theta_12", positive=True)
-    t1, t2, A, B = sp.symbols("theta_10 theta_20 A_1 A_2")
+    t1, t2 = sp.symbols("theta_10 theta_20")
     w = sp.symbols("w_0 w_1 w_2")
     ours, theirs = sp.symbols("y y'")
     w1, w2 = rho_1 * sp.Matrix([1, 0]), rho_2 * sp.Matrix([sp.cos(third), sp.sin(third)])
@@ -136,7 +149,9 @@ def _closing(effort: Effort) -> Outcome:
     u1, u2 = _plane(a, b)
     length = formulas.two_student_lengths(a, b)
     left = formulas.equation_two_left(a, length[0] * sp.Matrix([1, 0]))
-    right = formulas.equation_two_right(length[1], u1, a, length[0], length[2] * sp.sin(a + b), (pi - a - b) * length[2] * u2)
+    right = formulas.equation_two_right(
+        length[1], u1, a, length[0], length[2] * sp.sin(a + b), (pi - a - b) * length[2] * u2
+    )
     gap = right - left
     d.identity(
         "right minus left is along u_1",
@@ -213,7 +228,10 @@ def _two_students(effort: Effort) -> Outcome:
 def _cone_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(4)
     points = sample_points(rng, effort.count(20_000, 500_000), [(0, np.pi), (0, 1), (0, 1)])
-    u1, u2 = np.array([np.ones(len(points)), np.zeros(len(points))]), np.array([np.cos(points[:, 0]), np.sin(points[:, 0])])
+    u1, u2 = (
+        np.array([np.ones(len(points)), np.zeros(len(points))]),
+        np.array([np.cos(points[:, 0]), np.sin(points[:, 0])]),
+    )
     w = (points[:, 1] * u1 + points[:, 2] * u2) / (points[:, 1] + points[:, 2])
     angle = lambda v: np.arctan2(np.abs(w[0] * v[1] - w[1] * v[0]), w[0] * v[0] + w[1] * v[1])  # noqa: E731
     return none_below(
@@ -248,12 +266,12 @@ def _merge(effort: Effort) -> Outcome:
 
 def _reduction(effort: Effort) -> Outcome:
     d = Derivation()
-    loss, h0 = sp.symbols("L h_0")
+    h0 = sp.Symbol("h_0")
     rho = sp.symbols("rho_1:4", positive=True)
     h = sp.symbols("h_1:4")
     d.identity(
         "loss at a solution",
-        ((sum(p * q for p, q in zip(rho, h, strict=True)) - h0) / (4 * pi)).subs({q: 0 for q in h}),
+        ((sum(p * q for p, q in zip(rho, h, strict=True)) - h0) / (4 * pi)).subs(dict.fromkeys(h, 0)),
         -h0 / (4 * pi),
         r"With $h(t)=\sum_j\rho_jF(t-\theta_j)-F(t)$ ($\rho_0=1$): $L=\frac{1}{4\pi}\big(\sum_i\rho_ih(\theta_i)-h(0)\big)$, and (2) along $u_i$ says $h(\theta_i)=0$.",
         shown=r"L = -\frac{h(0)}{4\pi}",
@@ -287,7 +305,9 @@ def _loss_attack(effort: Effort) -> Attack:
         radial = np.sum(population.stationarity(students, _TEACHER) * students.hidden, axis=2) / lengths
         error = np.abs(4 * np.pi * loss + h_zero - np.sum(lengths * h, axis=1)) + np.max(np.abs(radial + h), axis=1)
         worst.append(1e-12 * (1 + lengths.sum(axis=1)) ** 2 - error)
-    return none_below("the identity for L and (2) along u_i against h, students of 2, 3 and 5, to 1e-12", np.concatenate(worst))
+    return none_below(
+        "the identity for L and (2) along u_i against h, students of 2, 3 and 5, to 1e-12", np.concatenate(worst)
+    )
 
 
 CLAIMS = (

@@ -57,15 +57,15 @@ def _kernel(effort: Effort) -> Outcome:
     arc = (phi, b - sp.pi / 2, a + sp.pi / 2)
     integral = integrand.applyfunc(lambda entry: sp.integrate(sp.expand(entry), arc)) * 2 / (2 * sp.pi)
     formula = formulas.pair_term(_direction(a), v, rho_j, b - a)
-    for k, axis in enumerate("xy"):
+    for k, (axis, wave) in enumerate((("x", r"\cos"), ("y", r"\sin"))):
         d.identity(
             f"angular integral, component {axis}",
             integral[k],
             formula[k],
-            "for all lengths and polar angles of $w$ and $v$; $\\theta=\\beta-\\alpha$",
+            r"For all lengths and polar angles of $w$ and $v$, with $\theta=\beta-\alpha$.",
             reason="symbolic integration over the arc",
-            shown=rf"\frac{{2}}{{2\pi}}\int_{{\beta-\pi/2}}^{{\alpha+\pi/2}} {'cos' if k == 0 else 'sin'}(\varphi)\,\rho_j\cos(\varphi-\beta)\,"
-            r"d\varphi = \frac{(\pi-\theta)\,v + \rho_j \sin\theta\, u_w}{2\pi}\Big|_{" + axis + "}".replace("cos", r"\cos"),
+            shown=rf"\frac{{2}}{{2\pi}}\int_{{\beta-\pi/2}}^{{\alpha+\pi/2}}{wave}\varphi\,\rho_j\cos(\varphi-\beta)\,d\varphi="
+            rf"\frac{{1}}{{2\pi}}\big[(\pi-\theta)v+\rho_j\sin\theta\,u_w\big]_{axis}",
         )
     d.identity(
         "product of two neurons",
@@ -91,7 +91,9 @@ def _orthogonal_attack(effort: Effort) -> Attack:
         x = rng.standard_normal((batch, 5))
         samples = (x * ((x @ w > 0) * np.maximum(x @ v, 0) * 5 / np.sum(x * x, axis=1))[:, None]) @ frame.T
         expected = frame @ gaussian.step_relu_vector(w, v)
-        rows.append((samples.mean(axis=0), samples.std(axis=0) / batch**0.5, expected, np.full(5, np.linalg.norm(expected))))
+        rows.append(
+            (samples.mean(axis=0), samples.std(axis=0) / batch**0.5, expected, np.full(5, np.linalg.norm(expected)))
+        )
     means, errors, expected, scales = (np.stack(column) for column in zip(*rows, strict=True))
     return monte_carlo(f"Monte Carlo in dimension 5 at 3 angles, {batch} samples each", means, errors, expected, scales)
 
@@ -99,7 +101,11 @@ def _orthogonal_attack(effort: Effort) -> Attack:
 def _arc_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(2)
     count = effort.count(20_000, 1_000_000)
-    alpha, turn, where = rng.uniform(-np.pi, np.pi, count), rng.uniform(0, np.pi, count), rng.uniform(-np.pi, np.pi, count)
+    alpha, turn, where = (
+        rng.uniform(-np.pi, np.pi, count),
+        rng.uniform(0, np.pi, count),
+        rng.uniform(-np.pi, np.pi, count),
+    )
     both = np.minimum(np.cos(where - alpha), np.cos(where - alpha - turn))
     middle = alpha + turn / 2
     inside = (np.pi - turn) / 2 - np.abs(np.angle(np.exp(1j * (where - middle))))
@@ -125,7 +131,9 @@ def _printed_gradient(effort: Effort) -> Outcome:
         "Equation (1) as printed gives $\\frac{\\pi}{4\\pi}\\cdot 2-\\frac{\\pi}{4\\pi} = \\frac14$ along $u_1$.",
         reason="exact arithmetic",
     )
-    return d.refuted("at $w_1 = 2 w_0$ the gradient is $w_0/2$; the printed formula gives $w_0/4$, half of it (it should read $1/(2\\pi)$)")
+    return d.refuted(
+        "at $w_1 = 2 w_0$ the gradient is $w_0/2$; the printed formula gives $w_0/4$, half of it (it should read $1/(2\\pi)$)"
+    )
 
 
 def _mended_gradient(effort: Effort) -> Outcome:
@@ -181,7 +189,9 @@ def _mended_gradient(effort: Effort) -> Outcome:
         "The printed formula is the gradient of half the stated loss; its zeros are the same.",
         shown=r"\frac{1}{2\pi} = 2\cdot\frac{1}{4\pi}",
     )
-    return d.proved("differentiated from the closed form of the loss; any number of students, any dimension, aligned and antipodal pairs included")
+    return d.proved(
+        "differentiated from the closed form of the loss; any number of students, any dimension, aligned and antipodal pairs included"
+    )
 
 
 def _equation_two(effort: Effort) -> Outcome:
@@ -197,7 +207,7 @@ def _equation_two(effort: Effort) -> Outcome:
         r"$\pi w_i=\pi\rho_i u_i$, as $\theta_{ii}=0$.",
         shown=r"\text{left of (2)} - \text{right of (2)} = -2\pi\,\frac{\partial L}{\partial w_i}",
     )
-    return d.proved("(2) is minus 2 pi times the gradient, for every number of students")
+    return d.proved("(2) is $-2\\pi$ times the gradient, for every number of students")
 
 
 def _observation(effort: Effort) -> Outcome:
@@ -207,11 +217,13 @@ def _observation(effort: Effort) -> Outcome:
     d.identity(
         "aligned students",
         formulas.equation_two_left(zero, rho_0 * u),
-        formulas.equation_two_right(rho_i, u, zero, rho_0, sp.sin(zero) * others, sp.pi * others * u).subs(others, rho_0 - rho_i),
+        formulas.equation_two_right(rho_i, u, zero, rho_0, sp.sin(zero) * others, sp.pi * others * u).subs(
+            others, rho_0 - rho_i
+        ),
         r"All $\theta_{ij}=\theta_{i0}=0$ and $w_j=\rho_j u_0$: with $R=\sum_{j\ne i}\rho_j=\rho_0-\rho_i$, $\Sigma_s=0$ and $\Sigma_v=\pi R u_0$.",
         shown=r"\pi\rho_0u_0 = \pi\rho_i u_0 + \pi(\rho_0-\rho_i)u_0",
     )
-    return d.proved("by substitution, for every m and every i")
+    return d.proved("by substitution, for every $m$ and every $i$")
 
 
 CLAIMS = (

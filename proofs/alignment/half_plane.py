@@ -172,7 +172,9 @@ def _row_attack(effort: Effort) -> Attack:
         gap = ARC_COSINE(first) * ARC_COSINE(last - angles) - ARC_COSINE(last) * ARC_COSINE(angles - first)
         size = ARC_COSINE(last) * first  # the bracket is at least of this order
         gaps.append(np.min(gap / size, axis=1)[first[:, 0] > 1e-6])
-    return none_below("the brackets over theta_1 f(theta_m), for ordered angles of 2, 3 and 6 students", np.concatenate(gaps))
+    return none_below(
+        "the brackets over theta_1 f(theta_m), for ordered angles of 2, 3 and 6 students", np.concatenate(gaps)
+    )
 
 
 def definiteness(
@@ -221,13 +223,17 @@ def _series_attack(effort: Effort, kernel: AngularDistance) -> Attack:
     tail = peak - coefficients[0] - 2 * coefficients[1:].sum()
     margins = []
     for m in (2, 4, 7):
-        angles = np.concatenate([random_angles(rng, effort.count(300, 5000), m), near_degenerate_angles(rng, effort.count(300, 5000), m)])
+        angles = np.concatenate(
+            [random_angles(rng, effort.count(300, 5000), m), near_degenerate_angles(rng, effort.count(300, 5000), m)]
+        )
         z = rng.standard_normal(angles.shape)
         modes = np.abs(np.einsum("bj,bjn->bn", z, np.exp(1j * angles[:, :, None] * orders))) ** 2
         partial = coefficients[0] * modes[:, 0] + 2 * modes[:, 1:] @ coefficients[1:]
         form = np.einsum("bi,bij,bj->b", z, kernel.matrix(angles), z)
         margins.append(tail * np.sum(np.abs(z), axis=1) ** 2 + 1e-12 - np.abs(form - partial))
-    return none_below("quadratic forms against 401 orders, within the tail of the coefficients", np.concatenate(margins))
+    return none_below(
+        "quadratic forms against 401 orders, within the tail of the coefficients", np.concatenate(margins)
+    )
 
 
 def linear_coefficients(d: Derivation) -> None:
@@ -343,7 +349,10 @@ CLAIMS = (
         r"For distinct $\theta_1,\dots,\theta_m\in(0,2\pi)$ without antipodal pair, $[\pi-\theta_{ij}]$ is positive definite.",
         Verdict.PROVED,
         _linear,
-        assumes=("a continuous function with absolutely summable Fourier coefficients equals its Fourier series", "Vandermonde's determinant for general m"),
+        assumes=(
+            "a continuous function with absolutely summable Fourier coefficients equals its Fourier series",
+            "Vandermonde's determinant for general m",
+        ),
     ),
     Claim(
         "align.claim.dense",

@@ -1,0 +1,1 @@
+"""One script for each figure, theory against numerics. `python -m examples` draws them all."""
