@@ -11,9 +11,10 @@ import operator
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, is_array_api_obj, is_torch_array
 
 __all__ = [
+    "SUM_BLOCK",
     "Array",
     "as_floating",
     "as_order",
@@ -28,6 +29,9 @@ __all__ = [
 
 Array = Any
 """A NumPy array or a torch tensor; which one is decided by the caller."""
+
+SUM_BLOCK = 64
+"""A multiple of the number of columns that torch's CPU kernels add at a time: 16 with AVX2, 32 with AVX-512."""
 
 
 def namespace(*arrays: Array) -> Any:
@@ -93,26 +97,28 @@ def broadcast_batches(**shapes: Any) -> tuple[int, ...]:
 
 
 def fixed_order_sum(values: Array, *, axis: int) -> Array:
-    """Sum along `axis` by halving, in an order that depends on the length of that axis alone.
+    """Sum along `axis`, not the last, in an order that depends on the length of that axis alone.
 
     A library's own sum may add in another order when the other axes have another length; with this one a row of a batch
-    has the same sum, to the bit, in any batch.
+    has the same sum, to the bit, in any batch. It halves; on a CPU torch's own sum, which is faster, adds whole blocks
+    of columns in one order, and serves where the last axis consists of such blocks (of at most `SUM_BLOCK`).
     """
-
-    def part(start: int, stop: int) -> Array:
-        return values[(slice(None),) * axis + (slice(start, stop), ...)]
-
-    odd = []
+    if is_torch_array(values) and values.device.type == "cpu" and values.shape[-1] % SUM_BLOCK == 0:
+        return values.sum(axis)
+    before = (slice(None),) * axis
+    left_over = []
     count = values.shape[axis]
     while count > 1:
         if count % 2:
             count -= 1
-            odd.append(part(count, count + 1))
-        count //= 2
-        values = part(0, count) + part(count, 2 * count)
-    for term in odd:
-        values = values + term
-    return values[(slice(None),) * axis + (0, ...)]
+            left_over.append(values[(*before, count)])
+        half = count // 2
+        values = values[(*before, slice(half))] + values[(*before, slice(half, count))]
+        count = half
+    total = values[(*before, 0)]
+    for term in left_over:
+        total = total + term
+    return total
 
 
 def keep_freed_memory() -> None:

@@ -76,7 +76,7 @@ def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
     """
     xp = namespace(*x, *y)
     if len(x) == 2:
-        return _planar_angle(_polar_angle(*x), _polar_angle(*y)), xp.abs(x[0] * y[1] - x[1] * y[0])
+        return _planar_angle(_polar_angle(*x, 1.0), _polar_angle(*y, 1.0)), xp.abs(x[0] * y[1] - x[1] * y[0])
     near = root(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
     far = root(sum((a + b) ** 2 for a, b in zip(x, y, strict=True)))
     small, large = xp.minimum(near, far), xp.maximum(near, far)
@@ -84,16 +84,22 @@ def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
     return xp.where(near <= far, fold, math.pi - fold), near * far / 2
 
 
-def pairwise_angles(units: Array, rows: int) -> tuple[Array, Array]:
-    """`angle_and_sine` of the first `rows` unit vectors with all n of them: `units (d, n, ...)` to two `(rows, n,
-    ...)`."""
-    xp = namespace(units)
-    x, y = units[:, :rows, None, ...], units[:, None, ...]
-    if units.shape[0] == 2:  # each polar angle once
-        polar_angles = _polar_angle(units[0], units[1])
-        theta = _planar_angle(polar_angles[:rows, None, ...], polar_angles[None, ...])
-        return theta, xp.abs(x[0] * y[1] - x[1] * y[0])
-    return angle_and_sine(list(x), list(y))
+def pairwise_angles(vectors: Array, squares: Array, rows: int) -> tuple[Array, Array]:
+    """Angle and area `|z_i| |z_n| sin(angle)` of the first `rows` vectors z_i with all n of them, components first.
+
+    vectors: `(d, n, ...)`, the batch last; squares: `(n, ...)`, their squared lengths, not 0 (any small number for the
+    zero vector). Returns two arrays `(rows, n, ...)`; with a zero vector the area is 0 and the angle means nothing.
+    """
+    xp = namespace(vectors)
+    lengths = xp.sqrt(squares)
+    if vectors.shape[0] == 2:  # each polar angle once
+        x, y = vectors[0], vectors[1]
+        polar_angles = _polar_angle(x, y, lengths)
+        theta = _planar_angle(polar_angles[:rows, None, ...], polar_angles)
+        return theta, xp.abs(x[:rows, None, ...] * y - y[:rows, None, ...] * x)
+    units = vectors / lengths
+    theta, sine = angle_and_sine(list(units[:, :rows, None, ...]), list(units[:, None, ...]))
+    return theta, sine * lengths[:rows, None, ...] * lengths
 
 
 def complement(theta: Array) -> Array:
@@ -194,13 +200,13 @@ def step_step_matrix(w: Any, v: Any) -> Array:
     return ((math.pi - theta)[..., None, None] * identity + sine[..., None, None] * swap) / (2 * math.pi)
 
 
-def _polar_angle(x: Array, y: Array) -> Array:
-    """Polar angle in `[-pi/2, 3 pi/2]` of the unit vector (x, y), by an arctangent of numbers in `[-1, 1]`.
+def _polar_angle(x: Array, y: Array, length: Any) -> Array:
+    """Polar angle in `[-pi/2, 3 pi/2]` of the vector (x, y), by an arctangent of numbers in `[-1, 1]`.
 
     Not by atan2: torch computes the last few entries of an array by another routine, and they differ in the last bit.
     """
     xp = namespace(x)
-    fold = 2 * xp.atan(y / (1 + xp.abs(x)))
+    fold = 2 * xp.atan(y / (length + xp.abs(x)))
     return xp.where(x >= 0, fold, math.pi - fold)
 
 

@@ -155,9 +155,8 @@ def neuron_loss(neurons: Array, signed: Array) -> Array:
     """The bare formula behind `loss`: neurons `(d, n, ...)` and signed output weights `(n, ...)` to `(...)`.
     Unchecked."""
     xp = namespace(neurons)
-    lengths, units = polar(neurons, axis=0)
-    theta, _ = gaussian.pairwise_angles(units, neurons.shape[1])
-    weight = signed * lengths
+    theta, _ = gaussian.pairwise_angles(neurons, _squares(neurons), neurons.shape[1])
+    weight = signed * polar(neurons, axis=0)[0]
     overlap = fixed_order_sum(weight[None, ...] * gaussian.complement_profile(theta), axis=1)
     linear = fixed_order_sum(signed * neurons, axis=1)
     square, bent = fixed_order_sum(linear * linear, axis=0), fixed_order_sum(weight * overlap, axis=0)
@@ -175,19 +174,18 @@ def neuron_gradient(
     `E[r step(w_i.x) x]`, `(d, students, ...)`, and, if asked, `E[r relu(w_i.x)]`, `(students, ...)`, for the first
     `students` neurons.
     """
-    lengths, units = polar(neurons, axis=0)
-    theta, sine = gaussian.pairwise_angles(units, students)
-    weight, vectors = (signed * lengths)[None, ...], signed * neurons
-    linear = fixed_order_sum(vectors, axis=1)
-    along = fixed_order_sum(weight * sine, axis=1) * units[:, :students, ...]
+    own, squares = neurons[:, :students, ...], _squares(neurons)
+    theta, area = gaussian.pairwise_angles(neurons, squares, students)
+    vectors = signed * neurons
+    linear = fixed_order_sum(vectors, axis=1)[:, None, ...]
+    push = fixed_order_sum(signed * area, axis=1) / squares[:students, ...]
     turned = fixed_order_sum(theta * vectors[:, None, ...], axis=2)
-    pull = linear[:, None, ...] / 2 + (along - turned) / (2 * math.pi)
+    pull = linear / 2 + (push * own - turned) / (2 * math.pi)
     if not with_overlap:
         return pull, None
-    bent = (
-        lengths[:students, ...] * fixed_order_sum(weight * gaussian.complement_profile(theta), axis=1) / (2 * math.pi)
-    )
-    return pull, fixed_order_sum(neurons[:, :students, ...] * linear[:, None, ...], axis=0) / 2 + bent
+    lengths = polar(neurons, axis=0)[0]
+    bent = fixed_order_sum(signed * lengths * gaussian.complement_profile(theta), axis=1)
+    return pull, fixed_order_sum(own * linear, axis=0) / 2 + lengths[:students, ...] * bent / (2 * math.pi)
 
 
 def sample_gradient(neurons: Array, signed: Array, students: int, x: Array) -> tuple[Array, Array]:
@@ -208,6 +206,11 @@ def sample_loss(neurons: Array, signed: Array, x: Array) -> Array:
     active = xp.clip(xp.tensordot(x, neurons, axes=([1], [0])), min=0.0)
     residual = xp.sum(signed * active, axis=1)
     return xp.mean(residual * residual, axis=0) / 2
+
+
+def _squares(neurons: Array) -> Array:
+    """Squared lengths `(n, ...)` of neurons `(d, n, ...)`, with the smallest normal number in place of 0."""
+    return fixed_order_sum(neurons * neurons, axis=0) + float(namespace(neurons).finfo(neurons.dtype).smallest_normal)
 
 
 def _residual(student: TwoLayerReLU, teacher: TwoLayerReLU) -> tuple[Array, Array]:

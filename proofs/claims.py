@@ -127,5 +127,5 @@ class Claim:
     statement: str
     expected: Verdict
     check: Callable[[Effort], Outcome]
-    assumes: tuple[str, ...] = field(default=())
-    uses: tuple[str, ...] = field(default=())
+    assumes: tuple[str, ...] = field(default=(), kw_only=True)
+    uses: tuple[str, ...] = field(default=(), kw_only=True)

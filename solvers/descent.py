@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from alignmath import population
-from alignmath.arrays import as_floating, as_order, broadcast_batches, fixed_order_sum, keep_freed_memory, polar
+from alignmath.arrays import (
+    SUM_BLOCK,
+    as_floating,
+    as_order,
+    broadcast_batches,
+    fixed_order_sum,
+    keep_freed_memory,
+    polar,
+)
 from alignmath.networks import TwoLayerReLU
 
 from .solution import RunStatus, Trajectory
@@ -41,6 +49,7 @@ class _Plan(NamedTuple):
     train_output: bool
     students: int
     inputs: Any
+    fill: int
     bar: Any
 
 
@@ -111,18 +120,29 @@ def descend(
         keep_freed_memory()
     bar = _bar(progress, len(starts) * iterations)
     plan = _Plan(
-        iterations, frozenset(moments), check_every, gradient_tolerance, loss_tolerance, train_output, m, inputs, bar
+        iterations=iterations,
+        moments=frozenset(moments),
+        check_every=check_every,
+        gradient_tolerance=gradient_tolerance,
+        loss_tolerance=loss_tolerance,
+        train_output=train_output,
+        students=m,
+        inputs=inputs,
+        fill=SUM_BLOCK if inputs is None and device.type == "cpu" else 1,
+        bar=bar,
     )
+    blocks = []
     with torch.no_grad():
-        blocks = [
-            _descend(neurons[..., k : k + size], signed[:, k : k + size], steps[k : k + size], plan) for k in starts
-        ]
+        for start in starts:
+            index = _filled(torch.arange(start, min(start + size, runs), device=device), plan.fill)
+            blocks.append(_descend(neurons[..., index], signed[:, index], steps[index], plan))
     if bar is not None:
         bar.close()
 
     def unload(tensors: list[torch.Tensor], batch_first: int = 0) -> Any:
         """Join the blocks and put the batch axes in place, after `batch_first` leading axes."""
-        tensor = torch.cat(tensors, dim=-1).movedim(-1, batch_first)
+        own = [tensor[..., : min(size, runs - start)] for tensor, start in zip(tensors, starts, strict=True)]
+        tensor = torch.cat(own, dim=-1).movedim(-1, batch_first)
         tensor = tensor.reshape((*tensor.shape[:batch_first], *batch, *tensor.shape[batch_first + 1 :]))
         return tensor.to(home) if is_torch else tensor.cpu().numpy()
 
@@ -165,28 +185,38 @@ def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, pl
     alive = torch.arange(step.shape[0], device=step.device)
     stopped = torch.full_like(alive, plan.iterations)
     status = torch.full_like(alive, int(RunStatus.FINISHED))
+    finite_state = neurons.clone(), signed.clone()
     history: list[dict[str, Any]] = []
+
+    def put_away(runs: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor]) -> None:
+        for kept, value in zip(ended, state, strict=True):
+            kept[..., alive[runs]] = value[..., runs]
 
     for iteration in range(plan.iterations + 1):
         recorded, final = iteration in plan.moments, iteration == plan.iterations
         by_hidden, by_output = _gradient(neurons, signed, plan)
         if recorded or final or iteration % plan.check_every == 0:
             norm = _norm(by_hidden, by_output)
-            finite = torch.isfinite(norm)
-            ended[0][..., alive[finite]], ended[1][:, alive[finite]] = neurons[..., finite], signed[:, finite]
             codes = torch.full_like(alive, -1)
             if plan.loss_tolerance > 0:
                 codes[_loss(neurons, signed, plan) <= plan.loss_tolerance] = RunStatus.LOSS
             if plan.gradient_tolerance > 0:
                 codes[norm <= plan.gradient_tolerance] = RunStatus.GRADIENT
             codes[((polar(neurons[:, :m], axis=0)[0] == 0) & (signed[:m] != 0)).any(0)] = RunStatus.COLLAPSED
-            codes[~finite] = RunStatus.DIVERGED
+            diverged = ~torch.isfinite(norm)
+            codes[diverged] = RunStatus.DIVERGED
             done = codes >= 0
             if bool(done.any()):
+                put_away(done & ~diverged, (neurons, signed))
+                put_away(diverged, finite_state)
                 status[alive[done]], stopped[alive[done]] = codes[done], iteration
-                alive, step, neurons, signed = alive[~done], step[~done], neurons[..., ~done], signed[:, ~done]
-                by_hidden = by_hidden[..., ~done]
-                by_output = by_output[:, ~done] if by_output is not None else None
+                go_on = _filled(torch.nonzero(~done)[:, 0], plan.fill)
+                alive, step, neurons, signed = alive[go_on], step[go_on], neurons[..., go_on], signed[:, go_on]
+                by_hidden = by_hidden[..., go_on]
+                by_output = by_output[:, go_on] if by_output is not None else None
+            finite_state = neurons.clone(), signed.clone()
+            if recorded or final:
+                put_away(torch.ones_like(alive, dtype=torch.bool), finite_state)
             if recorded:
                 history.append(_measured(*ended, plan))
         if final or not alive.shape[0]:
@@ -200,6 +230,13 @@ def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, pl
             plan.bar.update(1)
     last = _measured(*ended, plan)
     return _Block(history + [last] * (len(plan.moments) - len(history)), last, stopped, status)
+
+
+def _filled(runs: torch.Tensor, multiple: int) -> torch.Tensor:
+    """The indices `runs`, the first of them repeated until their number is a multiple of `multiple`."""
+    import torch
+
+    return torch.cat([runs, runs[:1].expand(-len(runs) % multiple)]) if len(runs) else runs
 
 
 def _gradient(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor | None]:

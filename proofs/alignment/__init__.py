@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     alignment_theorem,
     angular_distance,
+    conjectures,
     determinant_theorem,
     determinants,
     experiments,
@@ -15,27 +16,62 @@ from . import (
 
 __all__ = ["CLAIMS"]
 
-_ALL = {
-    claim.name: claim
-    for module in (
-        gradient,
-        few_students,
-        half_plane,
-        determinants,
-        determinant_theorem,
-        alignment_theorem,
-        angular_distance,
-        experiments,
-    )
-    for claim in module.CLAIMS
-}
-_FIRST = (
-    "align.kernel",
-    "align.eq1",
-    "align.eq1.mended",
-    "align.eq2",
-    "align.obs2.1",
-    "align.main",
-    "align.main.direct",
+_MODULES = (
+    gradient,
+    few_students,
+    half_plane,
+    determinants,
+    determinant_theorem,
+    alignment_theorem,
+    angular_distance,
+    conjectures,
+    experiments,
 )
-CLAIMS = tuple(_ALL[name] for name in _FIRST) + tuple(claim for name, claim in _ALL.items() if name not in _FIRST)
+_ORDER = [
+    "kernel",
+    "eq1",
+    "eq1.mended",
+    "eq2",
+    "obs2.1",
+    "main",
+    "main.direct",
+    "fig1",
+    "fig1.measured",
+    "m1",
+    "thm3.1.step1",
+    "thm3.1.step2",
+    "thm3.1.step3",
+    "thm3.1",
+    "red.merge",
+    "red.merge.mended",
+    "thm4.1",
+    "lem4.2",
+    "lem4.3",
+    "thm4.4",
+    "lem4.5",
+    "claim.dense",
+    "thm5.1",
+    "thm5.1.mended",
+    "eq3",
+    "eq4_5",
+    "cramer",
+    "detcond",
+    "prop5.4",
+    "conj5.5",
+    "thm5.6",
+    "ad.zero",
+    "pad.linear",
+    "pad.f",
+    "conj5.8",
+    "thm5.9",
+    "fig2",
+    "fig2.measured",
+    "fig3",
+    "fig3.measured",
+    "fig4",
+    "fig4.measured",
+    "potential",
+]
+_ALL = {claim.name: claim for module in _MODULES for claim in module.CLAIMS}
+CLAIMS = tuple(_ALL.pop(f"align.{name}") for name in _ORDER)
+assert not _ALL, f"claims without a place in the paper's order: {sorted(_ALL)}"

@@ -1,0 +1,1 @@
+"""Benchmarks against what a user would otherwise write: `python -m benchmarks.NAME [--json FILE]`."""
