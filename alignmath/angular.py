@@ -105,7 +105,8 @@ class AngularDistance:
     def replaced_determinants(self, angles: Any) -> Array:
         """All `det M_i`, `(..., m)`, of students at `angles (..., m)` and the teacher at 0 (Theorem 5.1).
 
-        The error is below 1e-13 of Hadamard's bound, the product of the column lengths of `M_i`. Exactly 0 where
+        The error is below 1e-13 of Hadamard's bound, the product of the column lengths of `M_i` (if f is known to that
+        relative accuracy). Exactly 0 where
         coinciding angles, the teacher's included, make two columns or two rows of `M_i` equal.
         """
         xp, chunks = self.systems(angles)
@@ -132,16 +133,17 @@ class AngularDistance:
             ratios.append(-null[:-1] * scales[-1] / (scales[:-1] * null[-1]))
         return _join(xp, ratios, angles)
 
-    def determinant_signs(self, angles: Any, *, most_bits: int = 1 << 14) -> Array:
+    def determinant_signs(self, angles: Any, *, most_bits: int = 1 << 14, undecided: int | None = None) -> Array:
         """Proved signs of all `det M_i` at the given floats: -1, 0 or 1, `(..., m)`, int8.
 
-        float64 decides where its error bound allows, ball arithmetic of up to `most_bits` bits elsewhere; 0 stands
-        only where the determinant is exactly 0. Raises `ArithmeticError` where `most_bits` do not decide, and
-        `ValueError` where balls are needed and the function has no `ball`.
+        float64 decides where its error bound allows, ball arithmetic of up to `most_bits` bits elsewhere; 0 stands only
+        where the determinant is exactly 0. Where `most_bits` do not decide, `undecided` stands, or, if it is None,
+        `ArithmeticError` is raised: balls never tell an inexact 0 from a small number, and kernels such as `exp(-t)`
+        and `pi - t` have determinants that are exactly 0. `ValueError` where balls are needed and there is no `ball`.
         """
         from . import signs
 
-        return signs.determinant_signs(self, angles, most_bits=most_bits)
+        return signs.determinant_signs(self, angles, most_bits=most_bits, undecided=undecided)
 
     def is_positive_definite(self, angles: Any, *, most_bits: int = 1 << 14) -> Array:
         """Whether M is positive definite at the given floats, proved: bool, shape `(...)`, for `angles (..., m)`.

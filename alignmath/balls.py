@@ -55,18 +55,22 @@ def leading_minors(angles: Sequence[Any], ball: Ball) -> list[Any]:
     return [arb_mat([row[:k] for row in table[:k]]).det() for k in range(1, len(table) + 1)]
 
 
-def settled_signs(balls: Callable[[], Sequence[Any]], *, most_bits: int, what: str) -> list[int]:
+def settled_signs(
+    balls: Callable[[], Sequence[Any]], *, most_bits: int, what: str, undecided: int | None = None
+) -> list[int]:
     """Signs of the numbers that `balls` encloses, at a precision doubled from 128 bits until no ball but [0, 0]
     contains 0.
 
-    Raises `ArithmeticError`, naming `what`, where `most_bits` do not tell a number from zero.
+    Where `most_bits` do not tell a number from zero, `undecided` stands; if it is None, `ArithmeticError` names `what`.
     """
     bits = 128
     while True:
         with ctx.workprec(bits):
             values = list(balls())
-            if all(value > 0 or value < 0 or value.is_zero() for value in values):
-                return [1 if value > 0 else -1 if value < 0 else 0 for value in values]
+            signs = [1 if value > 0 else -1 if value < 0 else 0 if value.is_zero() else undecided for value in values]
+            clear = all(value > 0 or value < 0 or value.is_zero() for value in values)
+        if clear or (bits >= most_bits and undecided is not None):
+            return [sign for sign in signs if sign is not None]
         if bits >= most_bits:
             raise ArithmeticError(
                 f"{what}: {most_bits} bits do not tell the sign from 0, which it may be; if not, raise most_bits"

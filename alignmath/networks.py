@@ -46,8 +46,8 @@ class TwoLayerReLU:
                 )
             batch = broadcast_batches(hidden=hidden.shape[:-2], output=output.shape[:-1])
             kind = xp.result_type(hidden, output)
-            hidden = xp.broadcast_to(xp.astype(hidden, kind), (*batch, *hidden.shape[-2:]))
-            output = xp.broadcast_to(xp.astype(output, kind), (*batch, output.shape[-1]))
+            hidden = _stretched(xp.astype(hidden, kind), (*batch, *hidden.shape[-2:]))
+            output = _stretched(xp.astype(output, kind), (*batch, output.shape[-1]))
         object.__setattr__(self, "hidden", hidden)
         object.__setattr__(self, "output", output)
 
@@ -86,6 +86,11 @@ class TwoLayerReLU:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {self.dimension}), one input a row")
         active = xp.clip(self.hidden @ xp.matrix_transpose(x), min=0.0)
         return xp.sum(self.output[..., None] * active, axis=-2)
+
+
+def _stretched(array: Array, shape: tuple[int, ...]) -> Array:
+    """`array` broadcast to `shape`; itself, and not a read-only view of it, if it has that shape."""
+    return array if tuple(array.shape) == shape else namespace(array).broadcast_to(array, shape)
 
 
 def planar(angles: Any, lengths: Any = 1.0) -> TwoLayerReLU:

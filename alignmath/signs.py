@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["determinant_signs", "is_positive_definite"]
 
-_UNDECIDED = 2.0
+_UNDECIDED = -128.0
 _RELATIVE = 256 * ROUNDING
 """Relative error of f through its complement: at most 1e-14, reached just above the end of the Taylor series."""
 
 
-def determinant_signs(kernel: AngularDistance, angles: Any, *, most_bits: int) -> Array:
+def determinant_signs(kernel: AngularDistance, angles: Any, *, most_bits: int, undecided: int | None) -> Array:
     """See `AngularDistance.determinant_signs`."""
     angles, xp = _as_float64(angles)
     _, chunks = kernel.systems(angles)
     signs = xp.permute_dims(xp.concat([_float_signs(kernel, chunk) for chunk in chunks], axis=-1), (1, 0))
     for row, configuration in _rows(xp, xp.any(signs == _UNDECIDED, axis=-1), angles):
-        settled = _ball_signs(kernel, configuration, most_bits)
+        settled = _ball_signs(kernel, configuration, most_bits, undecided)
         signs[row, :] = xp.asarray(settled, dtype=signs.dtype)
     return xp.astype(xp.reshape(signs, angles.shape), xp.int8)
 
@@ -69,15 +69,17 @@ def _float_signs(kernel: AngularDistance, systems: Systems) -> Array:
     return systems.masked(xp.where(decided, signs, xp.full_like(signs, _UNDECIDED)))
 
 
-def _ball_signs(kernel: AngularDistance, angles: list[float], most_bits: int) -> list[int]:
+def _ball_signs(kernel: AngularDistance, angles: list[float], most_bits: int, undecided: int | None) -> list[int]:
     from .balls import fold, leading_minors, replaced_determinants, settled_signs
 
     ball, what = _ball(kernel), f"det M_i of {kernel.name} at {angles}"
     aligned = [bool(fold(a).is_zero()) for a in angles]
     if any(aligned):  # then det M_i = det M for that student, and two columns of the other M_i are equal
-        sign = settled_signs(lambda: leading_minors(angles, ball)[-1:], most_bits=most_bits, what=what)[0]
+        determinant = lambda: leading_minors(angles, ball)[-1:]  # noqa: E731
+        sign = settled_signs(determinant, most_bits=most_bits, what=what, undecided=undecided)[0]
         return [sign if own else 0 for own in aligned]
-    return settled_signs(lambda: replaced_determinants(angles, ball), most_bits=most_bits, what=what)
+    replaced = lambda: replaced_determinants(angles, ball)  # noqa: E731
+    return settled_signs(replaced, most_bits=most_bits, what=what, undecided=undecided)
 
 
 def _ball(kernel: AngularDistance) -> Any:

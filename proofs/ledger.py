@@ -6,6 +6,7 @@ A claim that rests on others (`uses`) has them run first, and fails if one of th
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import fnmatch
 import json
 import time
@@ -44,11 +45,9 @@ def select(patterns: Iterable[str], claims: tuple[Claim, ...] = CLAIMS) -> tuple
     patterns = list(patterns)
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(claim.name, pattern) for claim in claims):
-            close = [claim.name for claim in claims if pattern.split(".")[-1] in claim.name]
-            raise ValueError(
-                f"no claim is called {pattern!r}; "
-                + (f"did you mean {', '.join(close[:5])}?" if close else "see --list")
-            )
+            close = difflib.get_close_matches(pattern, [claim.name for claim in claims], n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(close)}?" if close else "see --list"
+            raise ValueError(f"no claim is called {pattern!r}; {hint}")
     return tuple(c for c in claims if not patterns or any(fnmatch.fnmatchcase(c.name, pattern) for pattern in patterns))
 
 

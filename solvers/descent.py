@@ -101,7 +101,8 @@ def descend(
 
     def load(array: Any, *core: int) -> torch.Tensor:
         """The array on the device, `(*core, runs)`, contiguous."""
-        tensor = torch.as_tensor(array, device=device).detach().broadcast_to((*batch, *core))
+        owned = array if isinstance(array, torch.Tensor) else np.array(array)
+        tensor = torch.as_tensor(owned, device=device).detach().broadcast_to((*batch, *core))
         return tensor.reshape((runs, *core)).movedim(0, -1)
 
     m, n, d = students.width, students.width + teacher.width, students.dimension
@@ -371,7 +372,8 @@ def _checked_step(step: Any, batch: tuple[int, ...]) -> Any:
     step = as_floating(step, "step")
     if bool((step <= 0).any()):
         raise ValueError("step has an entry that is not positive; gradient descent needs a step above 0")
-    broadcast_batches(runs=batch, step=step.shape)
+    if broadcast_batches(runs=batch, step=step.shape) != batch:
+        raise ValueError(f"step has shape {tuple(step.shape)}; expected a number, or one for each run, {batch}")
     return step
 
 
