@@ -76,7 +76,8 @@ def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
     """
     xp = namespace(*x, *y)
     if len(x) == 2:
-        return _planar_angle(_polar_angle(*x, 1.0), _polar_angle(*y, 1.0)), xp.abs(x[0] * y[1] - x[1] * y[0])
+        theta = _planar_angle(_polar_angle(x[0], x[1], 1.0), _polar_angle(y[0], y[1], 1.0))
+        return theta, xp.abs(x[0] * y[1] - x[1] * y[0])
     near = root(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
     far = root(sum((a + b) ** 2 for a, b in zip(x, y, strict=True)))
     small, large = xp.minimum(near, far), xp.maximum(near, far)

@@ -42,7 +42,24 @@ def is_zero(expression: Any) -> bool:
     for s, square in relations:
         powers = sp.Poly(polynomial, s).terms()
         polynomial = sp.expand(sum(k * (s if n % 2 else 1) * square ** (n // 2) for (n,), k in powers))
-    return polynomial == 0 or sp.simplify(expression) == 0
+    if polynomial == 0:
+        return True
+    return not _differs(expression) and sp.simplify(expression) == 0
+
+
+def _differs(expression: Any) -> bool:
+    """Whether the expression is clearly not 0 at one of a few points: a quick no, before `simplify` is tried."""
+    for trial in range(3):
+        point = {
+            symbol: sp.Integer(2 + k + trial)
+            if symbol.is_integer
+            else sp.Rational(37 + 10 * k + 3 * trial, 100 + 7 * k)
+            for k, symbol in enumerate(sorted(expression.free_symbols, key=sp.default_sort_key))
+        }
+        value = expression.subs(point).evalf(30)
+        if value.is_number and value.is_finite and abs(value) > sp.Float("1e-20"):
+            return True
+    return False
 
 
 class Derivation:

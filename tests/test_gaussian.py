@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from alignmath import gaussian
 
-ANGLES = [0.0, 1e-9, 1e-3, 0.5, 1.0, 1.5, math.pi / 2, 1.5708, 2.0, 2.5, 3.0, 3.14, math.pi - 1e-8, math.pi]
+ANGLES = [0.0, 1e-9, 0.5, 1.5, math.pi / 2, 1.5708, 2.5, 3.14, math.pi - 1e-8, math.pi]
 
 
 def moment_by_quadrature(p: int, q: int, theta: float) -> mp.mpf:
-    """E[u_+^p v_+^q] by one-dimensional quadrature at 50 digits, scaled so that small values keep their digits."""
-    with mp.workdps(50):
+    """E[u_+^p v_+^q] by one-dimensional quadrature at 30 digits, scaled so that small values keep their digits."""
+    with mp.workdps(30):
         s = mp.pi - mp.mpf(theta)
         integrand = lambda x: (mp.sin(s * x) / s) ** p * (mp.sin(s * (1 - x)) / s) ** q * mp.mpf(4) ** (p + q)  # noqa: E731
         arc = s ** (p + q + 1) * mp.quad(integrand, [0, 0.25, 0.5, 0.75, 1]) / mp.mpf(4) ** (p + q)
@@ -26,7 +26,9 @@ def moment_by_quadrature(p: int, q: int, theta: float) -> mp.mpf:
         return mp.gamma(half + 1) * mp.mpf(2) ** half / (2 * mp.pi) * arc
 
 
-@pytest.mark.parametrize(("p", "q"), [(p, q) for p in range(5) for q in range(5)] + [(9, 4), (0, 13), (20, 20)])
+@pytest.mark.parametrize(
+    ("p", "q"), [(p, q) for p in range(5) for q in range(p + 1)] + [(2, 4), (9, 4), (0, 13), (20, 20)]
+)
 def test_moments_are_accurate_to_1e_13_relative_everywhere(p, q):
     for theta, found in zip(ANGLES, gaussian.relu_moment(p, q, np.array(ANGLES)), strict=True):
         expected = moment_by_quadrature(p, q, theta)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import sympy as sp
 
@@ -77,6 +79,7 @@ def _kernel(effort: Effort) -> Outcome:
     return d.proved("derived by integrating over the arc where both neurons are active, for all lengths and angles")
 
 
+@cache
 def _orthogonal_attack(effort: Effort) -> Attack:
     """Monte Carlo in 5 dimensions against the planar formula: components along the plane and three orthogonal directions.
 
