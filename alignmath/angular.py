@@ -2,9 +2,8 @@
 
 A continuous `f` on `[0, pi]` gives the kernel `g(x, y) = F(x - y)`, `F(t) = f(min(|t|, 2 pi - |t|))`. With the
 teacher at angle 0 and students at `theta_1..theta_m`, `M = [F(theta_i - theta_j)]`, `b = [F(theta_i)]`, and `M_i` is
-M with column i
-replaced by b: the alignment paper's Definitions 5.2, 5.3 and 5.7 (`align.def5.2`, `align.def5.3`, `align.def5.7`). g
-is an angular-distance function if and only if no Fourier coefficient of F is negative.
+M with column i replaced by b: the alignment paper's Definitions 5.2, 5.3 and 5.7 (`align.def5.2`, `align.def5.3`,
+`align.def5.7`). g is an angular-distance function if and only if no Fourier coefficient of F is negative.
 
 The determinants come from one orthogonal factorisation (`minors`); the signs that float64 cannot vouch for are
 decided in ball arithmetic (`signs`, `balls`).
@@ -106,8 +105,8 @@ class AngularDistance:
         """All `det M_i`, `(..., m)`, of students at `angles (..., m)` and the teacher at 0 (Theorem 5.1).
 
         The error is below 1e-13 of Hadamard's bound, the product of the column lengths of `M_i` (if f is known to that
-        relative accuracy). Exactly 0 where
-        coinciding angles, the teacher's included, make two columns or two rows of `M_i` equal.
+        relative accuracy). Exactly 0 where coinciding angles, the teacher's included, make two columns or two rows of
+        `M_i` equal.
         """
         xp, chunks = self.systems(angles)
         return _join(xp, [c.masked(c.minors.replaced) for c in chunks], angles)

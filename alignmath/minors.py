@@ -72,14 +72,12 @@ def maximal_minors(rows: Array) -> Minors:
 def sign_threshold(minors: Minors, entry_error: Array) -> Array:
     """Bound on the error of each entry of `minors.null` as an approximation to the exact null vector, `(B,)`.
 
-    entry_error: `(B,)`, a bound on the Frobenius norm of the errors of the scaled matrix's entries. Where an entry
-    of `null`
-    exceeds the bound, every matrix within the error has a minor of the sign shown: by Wedin's theorem the null
+    entry_error: `(B,)`, a bound on the Frobenius norm of the errors of the scaled matrix's entries. Where an entry of
+    `null` exceeds the bound, every matrix within the error has a minor of the sign shown: by Wedin's theorem the null
     vector moves by at most |E| / (s - |E|), s being the least singular value of the factored matrix, s >= 1 /
-    |R^-1|_F. To E
-    counts the backward error of the reflections: m of them, each at most 4 L + 20 roundings on vectors of length
-    L <= m + 1 (Higham 2002, Lemmas 19.2 and 19.3), which 20 m (m + 1) covers, times the Frobenius norm sqrt(m + 1).
-    Infinite where the matrix is too nearly singular to say.
+    |R^-1|_F. To E counts the backward error of the reflections: m of them, each at most 4 L + 20 roundings on vectors
+    of length L <= m + 1 (Higham 2002, Lemmas 19.2 and 19.3), which 20 m (m + 1) covers, times the Frobenius norm
+    sqrt(m + 1). Infinite where the matrix is too nearly singular to say.
     """
     xp = namespace(minors.null)
     m = minors.replaced.shape[0]

@@ -126,6 +126,9 @@ def _converter() -> Any:
     def accent(mark: str) -> Any:
         return lambda node, l2tobj: l2tobj.nodelist_to_text(node.nodeargd.argnlist).strip("{}") + mark
 
+    def radical(node: Any, l2tobj: Any) -> str:
+        return "√" + bracketed(l2tobj.nodelist_to_text(node.nodeargd.argnlist))
+
     context = get_default_latex_context_db()
     context.add_context_category(
         "ours",
@@ -134,6 +137,7 @@ def _converter() -> Any:
             *(MacroTextSpec(name, simplify_repl=symbol) for name, symbol in _SYMBOLS.items()),
             *(MacroTextSpec(name, simplify_repl=fraction) for name in ("frac", "tfrac", "dfrac")),
             MacroTextSpec("hat", simplify_repl=accent("\u0302")),
+            MacroTextSpec("sqrt", simplify_repl=radical),
         ],
     )
     parser = get_parser_context()

@@ -1,8 +1,10 @@
-"""Every figure script runs in its quick profile; the numbers behind the figures are what theory says."""
+"""Every figure script runs in its quick profile, and the README's code; the numbers behind the figures are what theory says."""
 
 from __future__ import annotations
 
+import doctest
 import importlib
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -57,3 +59,10 @@ def test_distances_on_the_circle():
 def test_unknown_scripts_are_refused():
     with pytest.raises(SystemExit):
         main(["no_such_figure"])
+
+
+def test_the_readme_does_what_it_shows():
+    readme = Path(__file__).parent.parent / "README.md"
+    failed, attempted = doctest.testfile(str(readme), module_relative=False)
+    assert attempted > 10
+    assert not failed

@@ -30,6 +30,7 @@ BROWSER = next(
         (r"\theta\in\{0,\pi\}", "θ∈{0,π}"),
         (r"x\in\mathbb{R}^d", "x∈ℝ^d"),
         (r"\sum_{j\ne i}\rho_j", "∑_{j≠i}ρ_j"),
+        (r"\frac1{\sqrt2}\sqrt{x^2+1}", "1/(√2)√(x^2+1)"),
     ],
 )
 def test_formulas_are_readable_in_a_terminal(latex, plain):
