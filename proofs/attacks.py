@@ -9,7 +9,7 @@ import numpy as np
 
 from .claims import Attack, CheckFailed
 
-__all__ = ["monte_carlo", "near_degenerate_angles", "none_below", "random_angles", "sample_points"]
+__all__ = ["errors_below", "monte_carlo", "near_degenerate_angles", "none_below", "random_angles", "sample_points"]
 
 
 def none_below(tried: str, margins: Any, least: float = 0.0) -> Attack:
@@ -22,6 +22,13 @@ def none_below(tried: str, margins: Any, least: float = 0.0) -> Attack:
             f"broken by case {worst} of {margins.size} ({tried}): margin {value:.3g}, must exceed {least:g}"
         )
     return Attack(tried, int(margins.size), f"least margin {margins.min():.3g}")
+
+
+def errors_below(tried: str, errors: Any, tolerance: float) -> Attack:
+    """The attack failed if every error is below `tolerance`, which is that of rounding; else `CheckFailed` names the worst case."""
+    errors = np.ravel(np.asarray(errors, dtype=float))
+    found = none_below(tried, tolerance - errors)
+    return Attack(tried, found.count, f"largest error {errors.max():.2g}, below {tolerance:g}")
 
 
 def monte_carlo(tried: str, means: Any, errors: Any, expected: Any, scales: Any) -> Attack:

@@ -89,11 +89,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found: the verdict, the evidence in a sentence, and the steps."""
+    """What a check found: the verdict, the evidence in a sentence, the steps, and the names of the claims these cite."""
 
     verdict: Verdict
     evidence: str
     steps: tuple[Step, ...] = ()
+    cited: tuple[str, ...] = ()
 
     @property
     def tally(self) -> str:

@@ -43,6 +43,7 @@ def certify(students: Any, teachers: Any, *, radius: float = 1e-10, bits: int = 
         fixed = [[arb(x) for x in row] for row in targets.tolist()]
         middle = [[arb(x) for x in row] for row in start.tolist()]
         box = [[arb(x, radius) for x in row] for row in start.tolist()]
+        _require_jacobian(middle, box, fixed, radius)
         inverse = arb_mat(_hessian(middle, fixed).mid().tolist()).inv().mid()
         newton = inverse * arb_mat([[g] for g in _gradient(middle, fixed)])
         identity = arb_mat([[arb(int(i == j)) for j in range(m * d)] for i in range(m * d)])
@@ -56,6 +57,17 @@ def certify(students: Any, teachers: Any, *, radius: float = 1e-10, bits: int = 
         loss = _loss(box, fixed)
         bounds = float(np.nextafter(float(loss.lower()), -np.inf)), float(np.nextafter(float(loss.upper()), np.inf))
         return CertifiedPoint(start, radius, bounds, float(np.nextafter(float(min(minors, key=float)), -np.inf)))
+
+
+def _require_jacobian(middle: Any, box: Any, fixed: Any, radius: float) -> None:
+    """Raise `CheckFailed` unless the gradient moves along each coordinate as the Hessian over the box allows (mean value theorem)."""
+    curvature, before = _hessian(box, fixed), _gradient(middle, fixed)
+    d = len(middle[0])
+    for k in range(len(middle) * d):
+        moved = [[x + radius * int(i * d + j == k) for j, x in enumerate(row)] for i, row in enumerate(middle)]
+        for i, after in enumerate(_gradient(moved, fixed)):
+            if not (after - before[i]).overlaps(curvature[i, k] * radius):
+                raise CheckFailed(f"the Hessian's entry {i, k} does not describe how the gradient changes")
 
 
 def _dot(x: Sequence[Any], y: Sequence[Any]) -> Any:

@@ -19,7 +19,8 @@ __all__ = ["Derivation", "Positive", "is_zero"]
 
 Positive = Mapping[sp.Symbol, tuple[Any, str]]
 """Positive symbols, each with the quantity it stands for and why that is positive: "domain" (a sum of positive forms of the domain),
-"sine", "cosine", "manifest" (by SymPy's assumptions), or the title of an earlier step or name of a used claim."""
+"sine", "cosine", "manifest" (by SymPy's assumptions), the title of an earlier step that showed this very quantity positive on a domain
+implied by the present one, or the name of a used claim, for a bare symbol that the statement of the step introduces by that claim."""
 
 
 def is_zero(expression: Any) -> bool:
@@ -67,6 +68,7 @@ class Derivation:
 
     def __init__(self, *uses: str) -> None:
         self._steps: list[Step] = []
+        self._shown_positive: dict[str, tuple[Any, Sequence[Any]]] = {}
         self._uses = uses
 
     def identity(
@@ -99,8 +101,8 @@ class Derivation:
         """
         factors = self._positive(title, expression, rewritten, positive, domain, nonnegative or {})
         formula = shown or f"{sp.latex(expression)} = {sp.latex(factors)} > 0"
-        where = " where " + ", ".join(f"${sp.latex(form)} > 0$" for form in domain) if domain else ""
-        self._add(StepKind.SIGN, title, statement, (formula,), reason or f"every factor is positive{where}")
+        self._add(StepKind.SIGN, title, statement, (formula,), reason or f"every factor is positive{_where(domain)}")
+        self._shown_positive[title] = (expression, domain)
 
     def rises(
         self,
@@ -113,17 +115,27 @@ class Derivation:
         domain: Sequence[Any],
         statement: str = "",
     ) -> None:
-        """`expression > 0` on the domain, for it vanishes where `variable = 0` and its derivative, `derivative`, is positive."""
+        """`expression > 0` on the domain, for it vanishes where `variable = 0` and its derivative, `derivative`, is positive.
+
+        The domain must reach down to `variable = 0`: each form is the variable itself, or affine in it and positive at 0.
+        """
+        for form in domain:
+            affine = sp.Poly(form, variable).degree() <= 1
+            if form != variable and not (affine and sp.sympify(form).subs(variable, 0).is_positive):
+                self._fail(title, f"the domain {form} > 0 does not reach down to {variable} = 0")
         at_zero = sp.sympify(expression).subs(variable, 0)
         if not is_zero(at_zero):
             self._fail(title, f"{expression} is {at_zero}, not 0, at {variable} = 0")
         slope = sp.diff(expression, variable)
         shown = self._positive(title, slope, derivative, positive, domain)
         name = sp.latex(variable)
-        formula = rf"\frac{{d}}{{d{name}}}\left({sp.latex(expression)}\right) = {sp.latex(shown)} > 0"
-        self._add(
-            StepKind.SIGN, title, statement, (formula,), f"the expression vanishes at ${name} = 0$ and rises from there"
+        formulas = (
+            rf"{sp.latex(expression)} > 0",
+            rf"\frac{{d}}{{d{name}}}\left({sp.latex(expression)}\right) = {sp.latex(shown)} > 0",
         )
+        why = f"the expression vanishes at ${name} = 0$ and rises from there,{_where(domain)}"
+        self._add(StepKind.SIGN, title, statement, formulas, why)
+        self._shown_positive[title] = (expression, domain)
 
     def certificate(
         self, title: str, holds: bool, statement: str, formulas: tuple[str, ...] = (), reason: str = ""
@@ -163,16 +175,16 @@ class Derivation:
 
     def measured(self, evidence: str) -> Outcome:
         """The finished experiment."""
-        return Outcome(Verdict.MEASURED, evidence, tuple(self._steps))
+        return Outcome(Verdict.MEASURED, evidence, tuple(self._steps), self._uses)
 
     def open(self, evidence: str) -> Outcome:
         """A question left open; the evidence says how much was searched, where, how and with which seed."""
-        return Outcome(Verdict.OPEN, evidence, tuple(self._steps))
+        return Outcome(Verdict.OPEN, evidence, tuple(self._steps), self._uses)
 
     def _outcome(self, verdict: Verdict, evidence: str) -> Outcome:
         if not self._steps or any(step.kind is StepKind.MEASUREMENT for step in self._steps):
             self._fail("outcome", f"{verdict} needs exact steps and no measurement among them")
-        return Outcome(verdict, evidence, tuple(self._steps))
+        return Outcome(verdict, evidence, tuple(self._steps), self._uses)
 
     def _positive(
         self,
@@ -208,7 +220,10 @@ class Derivation:
             return isinstance(value, kind) and all(
                 _combination(x, domain) for x in (value.args[0], end - value.args[0])
             )
-        return reason in self._uses or any(step.title == reason for step in self._steps)
+        if reason in self._shown_positive:
+            shown, where = self._shown_positive[reason]
+            return is_zero(value - shown) and all(_combination(form, domain) for form in where)
+        return reason in self._uses and isinstance(value, sp.Symbol)
 
     def _add(
         self,
@@ -224,6 +239,10 @@ class Derivation:
 
     def _fail(self, title: str, why: str) -> NoReturn:
         raise CheckFailed(f"step '{title}': {why}", tuple(self._steps))
+
+
+def _where(domain: Sequence[Any]) -> str:
+    return " where " + ", ".join(f"${sp.latex(form)} > 0$" for form in domain) if domain else ""
 
 
 def _combination(form: Any, domain: Sequence[Any]) -> bool:

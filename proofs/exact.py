@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import sympy as sp
+from sympy.polys.matrices import DomainMatrix
 
-__all__ = ["angular_system", "replaced_determinants"]
+__all__ = ["angular_system", "is_singular", "replaced", "replaced_determinants"]
 
 pi = sp.pi
 
@@ -21,11 +22,21 @@ def angular_system(f: Any, angles: list[Any]) -> tuple[sp.Matrix, sp.Matrix]:
     return sp.Matrix([[value(p - q) for q in angles] for p in angles]), sp.Matrix([value(p) for p in angles])
 
 
+def replaced(matrix: sp.Matrix, rhs: sp.Matrix) -> list[sp.Matrix]:
+    """The matrices `M_i`: column i of `matrix` replaced by `rhs`."""
+    result = [matrix.copy() for _ in range(matrix.cols)]
+    for column, square in enumerate(result):
+        square[:, column] = rhs
+    return result
+
+
 def replaced_determinants(matrix: sp.Matrix, rhs: sp.Matrix) -> list[Any]:
     """All `det M_i`, exactly."""
-    found = []
-    for i in range(matrix.rows):
-        changed = matrix.copy()
-        changed[:, i] = rhs
-        found.append(sp.simplify(changed.det(method="berkowitz")))
-    return found
+    return [sp.simplify(square.det(method="berkowitz")) for square in replaced(matrix, rhs)]
+
+
+def is_singular(matrix: sp.Matrix, root: Any) -> bool:
+    """Whether the determinant is 0, exactly; the entries are polynomials in pi over the rationals with the algebraic number `root`."""
+    field = sp.QQ.algebraic_field(root)[sp.pi]
+    entries = DomainMatrix.from_Matrix(matrix.applyfunc(sp.expand)).convert_to(field)
+    return not entries.charpoly()[-1]

@@ -89,7 +89,10 @@ def run(
 
 def _checked(claim: Claim, effort: Effort) -> tuple[Outcome, str]:
     try:
-        return claim.check(effort), ""
+        outcome = claim.check(effort)
+        if unnamed := set(outcome.cited) - set(claim.uses):
+            raise CheckFailed(f"cites {sorted(unnamed)}, which the claim does not name in uses", outcome.steps)
+        return outcome, ""
     except CheckFailed as failure:
         return Outcome(Verdict.FAILED, str(failure), failure.steps), str(failure)
     except Exception as failure:  # a broken check is a failed claim, and must not hide the others

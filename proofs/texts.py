@@ -53,6 +53,9 @@ _SYMBOLS = {
 }
 
 
+_MATRIX = re.compile(r"\\left\[\\begin\{matrix\}(.*?)\\end\{matrix\}\\right\]", re.DOTALL)
+
+
 def to_plain(text: str) -> str:
     """`text` for a terminal: mathematics in Unicode."""
     return _PIECES.sub(lambda found: math_to_plain(found[1]) if found[1] else found[2], text)
@@ -60,11 +63,17 @@ def to_plain(text: str) -> str:
 
 def math_to_plain(latex: str) -> str:
     """A LaTeX formula as one line of Unicode; fractions become quotients with the brackets they need."""
-    plain = _converter().latex_to_text(latex.replace("''", "\\second ").replace("\\,", " "))
+    latex = latex.replace("''", "\\second ").replace("\\,", " ").replace("^\\top", "\\top ")
+    plain = _converter().latex_to_text(_MATRIX.sub(_matrix_in_line, latex))
     plain = re.sub(r"\{\(([^{}]*)\)\}", r"(\1)", plain)  # SymPy's sin{(a)}
     plain = re.sub(r"\{([^{}]|\([^{}()]*\))\}", r"\1", plain)
     plain = re.sub(r"\s+", " ", plain).replace(" ^", "^").replace("- (", "-(")
     return re.sub(r"(?<=[(\[{]) | (?=[)\]},])", "", plain).strip().replace("\ue000", "{").replace("\ue001", "}")
+
+
+def _matrix_in_line(found: re.Match[str]) -> str:
+    rows = [", ".join(entry.strip() for entry in row.split("&")) for row in found[1].split(r"\\")]
+    return "[" + "; ".join(rows) + "]"
 
 
 def to_html(text: str) -> str:
@@ -123,6 +132,10 @@ def _converter() -> Any:
         numerator, denominator = (l2tobj.nodelist_to_text([arg]) for arg in node.nodeargd.argnlist)
         return f"{bracketed(numerator)}/{bracketed(denominator)}"
 
+    def binomial(node: Any, l2tobj: Any) -> str:
+        upper, lower = (l2tobj.nodelist_to_text([arg]).strip("{}") for arg in node.nodeargd.argnlist)
+        return f"C({upper}, {lower})"
+
     def accent(mark: str) -> Any:
         return lambda node, l2tobj: l2tobj.nodelist_to_text(node.nodeargd.argnlist).strip("{}") + mark
 
@@ -138,6 +151,7 @@ def _converter() -> Any:
             *(MacroTextSpec(name, simplify_repl=fraction) for name in ("frac", "tfrac", "dfrac")),
             MacroTextSpec("hat", simplify_repl=accent("\u0302")),
             MacroTextSpec("sqrt", simplify_repl=radical),
+            MacroTextSpec("binom", simplify_repl=binomial),
         ],
     )
     parser = get_parser_context()

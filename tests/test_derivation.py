@@ -40,17 +40,22 @@ def test_a_wrong_identity_fails_and_names_its_step():
 
 
 def test_signs_need_positive_coefficients_and_positive_parts():
-    d = Derivation()
+    d = Derivation("a claim")
     d.sign("good", A * sp.sin(A), A * S, positive={A: (A, "domain"), S: (sp.sin(A), "sine")}, domain=(A, sp.pi - A))
     for positive, rewritten, domain in (
         ({A: (A, "domain"), S: (sp.sin(A), "sine")}, -A * S + 2 * A * S, (A,)),  # sin A > 0 needs A < pi
         ({A: (A, "domain"), S: (sp.cos(A), "cosine")}, A * S, (A, sp.pi - A)),  # cos A may be negative
         ({A: (A - 1, "domain")}, A, (A,)),
         ({A: (A, "no such step")}, A, (A,)),
+        ({A: (-(A**2) - 1, "a claim")}, A, (A,)),  # a claim is cited for symbols only
+        ({A: (-A, "good")}, A, (A, sp.pi - A)),  # the step "good" is about another expression
+        ({A: (A * sp.sin(A), "good")}, A, (A,)),  # and about A below pi
     ):
         value = sp.sympify(rewritten).subs({symbol: part for symbol, (part, _) in positive.items()}, simultaneous=True)
         with pytest.raises(CheckFailed, match="not shown positive"):
             d.sign("bad", value, rewritten, positive=positive, domain=domain)
+    d.sign("cited", 2 * A * sp.sin(A), 2 * S, positive={S: (A * sp.sin(A), "good")}, domain=(A, sp.pi - A))
+    d.sign("by a claim", A + 1, A + 1, positive={A: (A, "a claim")})
     with pytest.raises(CheckFailed, match="coefficient that is not positive"):
         d.sign("bad", A - A**2, A - A**2, positive={A: (A, "domain")}, domain=(A,))
     with pytest.raises(CheckFailed, match="not identically"):
@@ -62,6 +67,8 @@ def test_signs_need_positive_coefficients_and_positive_parts():
 def test_rising_needs_the_value_at_the_start_and_the_slope():
     d = Derivation()
     d.rises("good", A - sp.sin(A), A, 2 * S**2, positive={S: (sp.sin(A / 2), "sine")}, domain=(A, sp.pi - A))
+    with pytest.raises(CheckFailed, match="does not reach down"):  # negative at 3/2
+        d.rises("bad", A**2 - 2 * A, A, 2 * S, positive={S: (A - 1, "domain")}, domain=(A - 1,))
     with pytest.raises(CheckFailed, match="not 0"):
         d.rises("bad", A + 1, A, sp.Integer(1), positive={}, domain=(A,))
     with pytest.raises(CheckFailed):

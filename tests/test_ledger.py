@@ -86,6 +86,13 @@ def test_a_failed_or_broken_check_is_a_failed_claim():
     assert "ZeroDivisionError in test_ledger.py" in row.error
 
 
+def test_a_claim_names_all_that_its_steps_cite():
+    cites = Claim("t.cites", "test", "s", "s", Verdict.PROVED, lambda e: Outcome(Verdict.PROVED, "", (), ("t.base",)))
+    (row,) = ledger.run([cites], claims=())
+    assert "t.base" in row.error
+    assert row.outcome.verdict is Verdict.FAILED
+
+
 def test_a_claim_fails_with_what_it_rests_on():
     base, top = claim("t.base", Verdict.FAILED), claim("t.top", uses=("t.base",))
     (row,) = ledger.run([top], claims=(base, top))

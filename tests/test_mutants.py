@@ -12,7 +12,15 @@ import sympy as sp
 
 from alignmath import gaussian, population
 from proofs import arcs, critical_points, exact, ledger
-from proofs.alignment import _MODULES, alignment_theorem, determinant_theorem, formulas, gradient
+from proofs.alignment import (
+    _MODULES,
+    alignment_theorem,
+    conjectures,
+    determinant_theorem,
+    few_students,
+    formulas,
+    gradient,
+)
 from proofs.claims import Claim, Effort, Verdict
 
 pi = sp.pi
@@ -148,6 +156,21 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any] | str, list[str]]] = [
         ["lem4.5", "pad.linear"],
     ),
     ("cosines for sines", formulas, "opposite_sines", lambda a, b: sp.cos(a) * sp.cos(b), ["conj5.8"]),
+    (
+        "a counterexample that is no AD function",
+        conjectures,
+        "bump",
+        lambda u, c=1, e=1: c + sp.Max(e - u, 0) * (1 + 100 * u),
+        ["conj5.5"],
+    ),
+    (
+        "a counterexample that does not decrease",
+        conjectures,
+        "decaying",
+        lambda u, exp: 1 + exp(-u) + u / 100,
+        ["conj5.5"],
+    ),
+    ("the loss halved", formulas, "overlap", lambda t: formulas.profile(t) / (4 * pi), ["red.merge.mended"]),
     ("the circle cut open", exact, "angular_system", "open circle", ["conj5.5"]),
     ("the code's pair term halved", gaussian, "step_relu_vector", "halved", ["kernel"]),
     ("the code's equation (2) turned", population, "stationarity", "negated", ["red.merge.mended", "thm5.1", "main"]),
@@ -204,6 +227,32 @@ def test_an_altered_certificate_is_caught(monkeypatch):
     gradient = critical_points._gradient
     monkeypatch.setattr(critical_points, "_gradient", lambda *args: [g + 1e-6 for g in gradient(*args)])
     assert checked(claim.name) is Verdict.FAILED
+    monkeypatch.undo()
+    hessian = critical_points._hessian
+    monkeypatch.setattr(critical_points, "_hessian", lambda *args: hessian(*args) * 1.5)
+    assert checked(claim.name) is Verdict.FAILED
+
+
+def test_a_search_that_does_nothing_is_caught(monkeypatch):
+    search = few_students.critical_points
+    assert passes("align.thm4.4")
+    monkeypatch.setattr(few_students, "critical_points", lambda *args: search(*args, iterations=1))
+    assert checked("align.thm4.4") is Verdict.FAILED
+
+
+def test_a_case_that_never_comes_up_is_caught(monkeypatch):
+    assert passes("align.main.direct")
+    margins = alignment_theorem.double_zero_margins
+    monkeypatch.setattr(
+        alignment_theorem,
+        "double_zero_margins",
+        lambda *args: [row for row in margins(*args) if row[0] != "one in Ppi, one in N2"],
+    )
+    alignment_theorem._margins.cache_clear()
+    try:
+        assert checked("align.main.direct") is Verdict.FAILED
+    finally:
+        alignment_theorem._margins.cache_clear()
 
 
 def test_there_are_at_least_15_mutants_across_the_claims():

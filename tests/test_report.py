@@ -30,6 +30,8 @@ BROWSER = next(
         (r"\theta\in\{0,\pi\}", "θ∈{0,π}"),
         (r"x\in\mathbb{R}^d", "x∈ℝ^d"),
         (r"\sum_{j\ne i}\rho_j", "∑_{j≠i}ρ_j"),
+        (r"\binom{n-1}k v^\top M", "C(n-1, k) vᵀM"),
+        (r"M=\left[\begin{matrix}2 & 1\\1 & 2\end{matrix}\right]", "M=[2, 1; 1, 2]"),
         (r"\frac1{\sqrt2}\sqrt{x^2+1}", "1/(√2)√(x^2+1)"),
     ],
 )

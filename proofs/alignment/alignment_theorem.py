@@ -16,11 +16,11 @@ from alignmath import population
 from alignmath.networks import TwoLayerReLU, planar
 
 from ..arcs import Numbers, decided, double_zero_margins
-from ..attacks import none_below
+from ..attacks import errors_below
 from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 from . import formulas
-from .determinant_theorem import sampled_students
+from .determinant_theorem import sampled_students, totals
 from .determinants import row_attack
 from .few_students import no_other_critical_point
 
@@ -34,46 +34,8 @@ angle = sp.Symbol("theta", real=True)
 rho = sp.Symbol("rho", positive=True)
 
 
-def _zero_loss(d: Derivation, effort: Effort) -> None:
-    """Steps: zero loss means aligned students whose lengths add up to 1."""
-    half_wave = sp.cos(w - angle)
-    for end, sign, name in ((angle - pi / 2, 1, "start"), (angle + pi / 2, -1, "end")):
-        d.identity(
-            f"kink at the {name} of a half wave",
-            sign * sp.diff(half_wave, w).subs(w, end),
-            1,
-            r"$s_\theta(w)=\max(\cos(w-\theta),0)$ is 0 on one side of $\theta\pm\frac\pi2$ and $\cos(w-\theta)$ on the other: its slope rises by 1 at both ends.",
-            shown=rf"\Delta s_\theta'(\theta{'-' if sign > 0 else '+'}\tfrac\pi2)=1",
-        )
-    d.argument(
-        "zero loss means alignment",
-        r"Zero loss means $R=\sum_j\rho_js_{\theta_j}-s_0\equiv0$. Its slope jumps by the sum of the $\rho_j$ of the students with that end, minus 1 at $\pm\frac\pi2$. All jumps are 0, so every student has its ends at $\pm\frac\pi2$: "
-        r"$\theta_j\in\{0,\pi\}$, and $\sum_j\rho_j=1$. At $w=\pi$, $R=\sum_{\theta_j=\pi}\rho_j=0$, so none is at $\pi$.",
-        "The jumps of students are positive and cannot cancel each other.",
-        refuted_by="students of positive length, not all aligned with the teacher, and zero loss",
-        attack=lambda: _loss_attack(effort),
-    )
-
-
-def _loss_attack(effort: Effort) -> Attack:
-    """The loss of students off the teacher's direction, against how far off they are."""
-    rng = np.random.default_rng(71)
-    margins = []
-    for m in (1, 2, 4):
-        count = effort.count(10_000, 300_000)
-        angles = 10 ** rng.uniform(-4, np.log10(np.pi), (count, m)) * rng.choice([-1, 1], (count, m))
-        angles[::2, 1:] = 0.0
-        lengths = rng.dirichlet(np.ones(m), count)
-        off = np.sum(lengths * np.abs(np.sin(angles / 2)), axis=1)
-        margins.append(population.loss(planar(angles, lengths), _TEACHER) / (off**3 * lengths.min(axis=1)))
-    return none_below(
-        "loss over (length-weighted angle)^3 times the least length, students of total length 1",
-        np.concatenate(margins),
-    )
-
-
 def _by_determinants(effort: Effort) -> Outcome:
-    d = Derivation("align.detcond")
+    d = Derivation("align.detcond", "align.zero_loss")
     d.argument(
         "reduction",
         r"Merge equal directions (`align.red.merge`). If a student is aligned with the teacher, the loss is 0 (`align.red.merge.mended`). Otherwise $0<\theta_1<\dots<\theta_m<2\pi$ and, by (2) along $u_i$, $M\rho=b$ with $\rho>0$ (`align.eq4_5`).",
@@ -88,11 +50,10 @@ def _by_determinants(effort: Effort) -> Outcome:
         refuted_by="a critical point with students of positive length and non-zero loss",
         attack=lambda: _search(effort),
     )
-    _zero_loss(d, effort)
     d.argument(
-        "converse",
-        r"If all students are aligned and $\sum_j\rho_j=\rho_0$, then (2) holds: Observation 2.1.",
-        "By substitution.",
+        "zero loss, and the converse",
+        r"Zero loss means that all students are aligned and $\sum_j\rho_j=\rho_0$ (`align.zero_loss`). Conversely such students satisfy (2): Observation 2.1.",
+        "Both are claims of their own.",
         refuted_by="aligned students of the right total length with a gradient",
         attack=lambda: _aligned_attack(effort),
     )
@@ -106,7 +67,7 @@ def _search(effort: Effort) -> Attack:
     return Attack(
         "Levenberg-Marquardt on the gradient, m = 3 to 6 in the plane, seed 72",
         sum(attack.count for attack in found),
-        "; ".join(attack.closest for attack in found),
+        "; ".join(f"m = {m}: {attack.closest}" for m, attack in zip((3, 4, 5, 6), found, strict=True)),
     )
 
 
@@ -114,9 +75,7 @@ def _aligned_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(73)
     lengths = rng.dirichlet(np.ones(5), effort.count(1_000, 50_000))
     gradient = population.gradient(planar(np.zeros_like(lengths), lengths), _TEACHER).hidden
-    return none_below(
-        "gradient of aligned students of total length 1, below 1e-15", 1e-15 - np.abs(gradient).max(axis=(1, 2))
-    )
+    return errors_below("gradient of aligned students of total length 1", np.abs(gradient).max(axis=(1, 2)), 1e-15)
 
 
 def _direct(effort: Effort) -> Outcome:
@@ -207,7 +166,13 @@ def _direct(effort: Effort) -> Outcome:
         refuted_by=r"a student in $P_\pi$ and one in $N_1$ or $N_2$ whose remainders at the common end do not differ in sign",
         attack=lambda: _margin_attack(effort, "one in Ppi, one in N1", "one in Ppi, one in N2"),
     )
-    _zero_loss(d, effort)
+    d.argument(
+        "zero loss means alignment",
+        r"So the loss is 0, and all students are aligned with $\sum_j\rho_j=1$ (`align.zero_loss`).",
+        "The assumption $h(0)<0$ was contradicted in every case.",
+        refuted_by="a critical point with students of positive length and non-zero loss",
+        attack=lambda: no_other_critical_point(effort, 5, seed=75),
+    )
     return d.proved("by trigonometric convexity; independent of Theorem A")
 
 
@@ -233,12 +198,9 @@ def _margins(effort: Effort) -> dict[str, tuple[int, int, float]]:
 
 
 def _margin_attack(effort: Effort, *cases: str) -> Attack:
-    results = [_margins(effort).get(case, (0, 0, float("nan"))) for case in cases]
-    count, in_balls, least = sum(r[0] for r in results), sum(r[1] for r in results), min(r[2] for r in results)
+    count, in_balls, least = totals(_margins(effort), cases)
     tried = f"random and near-degenerate students, m = 3 to 6, any lengths, seed 74: sign of the remainder in case '{' or '.join(cases)}' ({in_balls} in balls)"
-    return Attack(
-        tried, count, none_below(tried, [least]).closest.replace("margin", "remainder over the size of its terms")
-    )
+    return Attack(tried, count, f"least remainder over the size of its terms {least:.3g}")
 
 
 CLAIMS = (
@@ -257,6 +219,7 @@ CLAIMS = (
             "align.thm3.1",
             "align.m1",
             "align.obs2.1",
+            "align.zero_loss",
         ),
     ),
     Claim(
@@ -267,6 +230,6 @@ CLAIMS = (
         Verdict.PROVED,
         _direct,
         assumes=("a convex piecewise linear function is negative on an interval",),
-        uses=("align.eq2", "align.red.merge", "align.red.merge.mended", "align.thm3.1", "align.m1"),
+        uses=("align.eq2", "align.red.merge", "align.red.merge.mended", "align.thm3.1", "align.m1", "align.zero_loss"),
     ),
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.simplify.fu import TR8
 
-from alignmath.angular import AngularDistance, exponential, von_mises
+from alignmath.angular import AngularDistance
 
 from ..attacks import none_below
 from ..claims import Attack, Claim, Effort, Outcome, Verdict
@@ -15,7 +18,7 @@ from ..derivation import Derivation, is_zero
 from ..exact import angular_system, replaced_determinants
 from . import formulas
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "bump", "decaying"]
 
 _PAPER = "alignment"
 pi = sp.pi
@@ -25,34 +28,46 @@ n = sp.Symbol("n", integer=True, positive=True)
 g = sp.Symbol("g", positive=True)
 
 
+def bump(u: Any, constant: Any = 1, width: Any = 1) -> Any:
+    """`c + max(epsilon - t, 0)`: refutes Conjecture 5.5."""
+    return constant + sp.Max(width - u, 0)
+
+
 def _refute_determinants(effort: Effort) -> Outcome:
-    d = Derivation()
-    triangle_coefficient = sp.integrate((e - t) * sp.cos(n * t), (t, 0, e)) / pi
+    d = Derivation("align.def5.2.fourier")
+    beyond = sp.Symbol("delta", positive=True)
+    for argument, value, where in ((e - beyond, c + beyond, "before"), (e + beyond, c, "after")):
+        d.identity(
+            f"the function {where} its kink",
+            bump(argument, c, e),
+            value,
+            r"$f(t)=c+\max(\epsilon-t,0)$ with $c>0$, $0<\epsilon<\pi$.",
+        )
     d.identity(
         "Fourier coefficients",
-        triangle_coefficient,
-        (1 - sp.cos(n * e)) / (pi * n**2),
-        r"$f(t)=c+\max(\epsilon-t,0)$ with $c>0$, $0<\epsilon<\pi$; order $n\ge1$. The constant is $c+\epsilon^2/(2\pi)>0$.",
-        shown=r"\hat F(n)=\frac1\pi\int_0^\epsilon(\epsilon-t)\cos nt\,dt=\frac{1-\cos n\epsilon}{\pi n^2}\ge0",
+        sp.integrate((c + e - t) * sp.cos(n * t), (t, 0, e)) / pi + sp.integrate(c * sp.cos(n * t), (t, e, pi)) / pi,
+        2 * sp.sin(n * e / 2) ** 2 / (pi * n**2),
+        r"Order $n\ge1$; a square, so none is negative.",
+        shown=r"\hat F(n)=\frac1\pi\int_0^\pi f(t)\cos nt\,dt=\frac{1-\cos n\epsilon}{\pi n^2}=\frac{2\sin^2(n\epsilon/2)}{\pi n^2}\ge0",
     )
-    d.identity(
-        "none is negative",
-        1 - sp.cos(n * e),
-        2 * sp.sin(n * e / 2) ** 2,
-        "So $f$ is an AD function (`align.prop5.4`).",
-        shown=r"1-\cos n\epsilon=2\sin^2(n\epsilon/2)\ge0",
+    d.sign(
+        "constant",
+        sp.integrate(c + e - t, (t, 0, e)) / pi + sp.integrate(c, (t, e, pi)) / pi,
+        c + e**2 * g,
+        positive={c: (c, "domain"), e: (e, "domain"), g: (1 / (2 * pi), "manifest")},
+        domain=(c, e),
+        statement="So $f$ is an AD function (`align.def5.2.fourier`).",
+        shown=r"\hat F(0)=c+\frac{\epsilon^2}{2\pi}>0",
     )
-    f = lambda u: 1 + sp.Max(1 - u, 0)  # noqa: E731
     for angles, what in (
         ([sp.Rational(3, 2), 3, sp.Rational(9, 2)], "m = 3"),
         ([sp.Rational(5 * j, 4) for j in (1, 2, 3, 4)], "m = 4"),
     ):
-        matrix, rhs = angular_system(f, [sp.Rational(angle) for angle in angles])
+        matrix, rhs = angular_system(bump, [sp.Rational(angle) for angle in angles])
         m = len(angles)
-        minors = replaced_determinants(matrix, rhs)
         d.certificate(
             f"counterexample, {what}",
-            bool(matrix.det() == m + 1 and minors == [1] * m),
+            bool(matrix.det() == m + 1 and replaced_determinants(matrix, rhs) == [1] * m),
             rf"$c=\epsilon=1$ at $\theta=({', '.join(sp.latex(q) for q in angles)})$: all distances are at least 1, so $M=J+I$ and $b=(1,\dots,1)^\top$; $\det M={m + 1}$ and every "
             r"$\det M_i=1>0$.",
             (rf"M={sp.latex(matrix)},\quad \det M_i=1",),
@@ -63,56 +78,70 @@ def _refute_determinants(effort: Effort) -> Outcome:
         "every m",
         c * size * (c / (c * size + e)) + e * (c / (c * size + e)),
         c,
-        r"For any $m$ and $\epsilon<2\pi/(m+1)$, angles with all gaps above $\epsilon$ give $M=cJ+\epsilon I$, $b=c\mathbf 1$: $\rho_i=c/(cm+\epsilon)>0$, and $\det M=\epsilon^{m-1}(cm+\epsilon)>0$, so every "
-        r"$\det M_i=\rho_i\det M>0$.",
+        r"For any $m$ and $\epsilon<2\pi/(m+1)$, angles with all gaps above $\epsilon$ give $M=cJ+\epsilon I$, $b=c\mathbf 1$: $\rho_i=c/(cm+\epsilon)>0$.",
         shown=r"(cJ+\epsilon I)\,\frac{c}{cm+\epsilon}\mathbf 1=c\,\mathbf 1",
     )
-    angles = np.array([1.5, 3.0, 4.5])
-    d.identity(
-        "Fourier coefficients of exp(-t)",
-        sp.simplify(sp.integrate(sp.exp(-t) * sp.cos(n * t), (t, 0, pi)) / pi),
-        (1 - (-1) ** n * sp.exp(-pi)) / (pi * (1 + n**2)),
-        shown=r"\frac1\pi\int_0^\pi e^{-t}\cos nt\,dt=\frac{1-(-1)^ne^{-\pi}}{\pi(1+n^2)}>0",
-    )
-    for kernel, tex, why in (
-        (exponential_plus_one(), "1+e^{-t}", "an AD function by its coefficients"),
-        (
-            von_mises_plus_half(),
-            r"\tfrac12+e^{5(\cos t-1)}",
-            "an AD function, as powers of $\\cos t$ have non-negative coefficients",
-        ),
-    ):
-        signs = kernel.determinant_signs(angles)
-        d.certificate(
-            f"strictly decreasing: {kernel.name}",
-            bool(np.all(signs == 1)) and bool(kernel.is_positive_definite(angles)),
-            rf"$f={tex}$, strictly decreasing, at the same angles: $\det M>0$ and every $\det M_i>0$.",
-            reason=why + "; signs in float64 with an error bound, or in balls",
+    for m in (3, 4, 5):
+        d.identity(
+            f"determinant, m = {m}",
+            sp.expand((c * sp.ones(m, m) + e * sp.eye(m)).det(method="berkowitz")),
+            sp.expand(e ** (m - 1) * (c * m + e)),
+            r"So every $\det M_i=\rho_i\det M>0$. (Any $m$: $J$ has the eigenvalues $m$, once, and 0.)",
+            shown=r"\det(cJ+\epsilon I)=\epsilon^{m-1}(cm+\epsilon)",
         )
+    _strictly_decreasing(d)
     return d.refuted(
         "$f(t)=1+\\max(1-t,0)$ is an AD function; at $(3/2, 3, 9/2)$ $\\det M=4$ and every $\\det M_i=1$; likewise for every $m$"
     )
 
 
-def exponential_plus_one() -> AngularDistance:
-    """`f(t) = 1 + exp(-t)`: strictly decreasing, refutes Conjecture 5.5."""
-    decay = exponential(1.0)
-    return AngularDistance(lambda u: 1 + decay.function(u), "1 + exp(-t)", ball=lambda u: 1 + (-u).exp())
+def decaying(u: Any, exp: Callable[[Any], Any]) -> Any:
+    """`1 + exp(-t)`, for any arithmetic that has `exp`: strictly decreasing, refutes Conjecture 5.5."""
+    return 1 + exp(-u)
 
 
-def von_mises_plus_half() -> AngularDistance:
-    """`f(t) = 1/2 + exp(5 (cos t - 1))`: strictly decreasing, refutes Conjecture 5.5."""
-    bump = von_mises(5.0)
-    return AngularDistance(
-        lambda u: 0.5 + bump.function(u),
-        "1/2 + exp(5 (cos t - 1))",
-        ball=lambda u: (5 * (u.cos() - 1)).exp() + 0.5,
-        rounding=150.0,
+def _strictly_decreasing(d: Derivation) -> None:
+    """Steps: strict decrease is no cure; `1 + exp(-t)` at the same angles."""
+    f = decaying(t, sp.exp)
+    d.sign(
+        "a strictly decreasing example",
+        -sp.diff(f, t),
+        g,
+        positive={g: (sp.exp(-t), "manifest")},
+        statement="$f(t)=1+e^{-t}$.",
+        shown=r"-f'(t)=e^{-t}>0",
+    )
+    k = sp.Symbol("k", integer=True, positive=True)
+    coefficient = sp.simplify(sp.integrate(sp.expand(f * sp.cos(n * t)), (t, 0, pi)) / pi)
+    for order, factor, parity in ((2 * k, 1 - sp.exp(-pi), "even"), (2 * k - 1, 1 + sp.exp(-pi), "odd")):
+        d.sign(
+            f"its coefficients of {parity} order",
+            coefficient.subs(n, order),
+            factor * g,
+            positive={g: (1 / (pi * (1 + order**2)), "manifest")},
+            shown=rf"\hat F({sp.latex(order)})=\frac{{{sp.latex(factor)}}}{{\pi(1+({sp.latex(order)})^2)}}>0",
+        )
+    d.sign(
+        "and of order 0",
+        sp.integrate(f, (t, 0, pi)) / pi,
+        1 + (1 - sp.exp(-pi)) * g,
+        positive={g: (1 / pi, "manifest")},
+        statement="So it is an AD function (`align.def5.2.fourier`).",
+    )
+    angles = np.array([1.5, 3.0, 4.5])
+    kernel = AngularDistance(
+        lambda u: decaying(u, np.exp), "1 + exp(-t)", ball=lambda u: decaying(u, lambda x: x.exp())
+    )
+    d.certificate(
+        "positive determinants",
+        bool(np.all(kernel.determinant_signs(angles) == 1)) and bool(kernel.is_positive_definite(angles)),
+        r"At $(\frac32,3,\frac92)$, $\det M>0$ and every $\det M_i>0$.",
+        reason="float64 with an error bound, or balls",
     )
 
 
 def _refute_criterion(effort: Effort) -> Outcome:
-    d = Derivation()
+    d = Derivation("align.def5.2.fourier")
     domain = (a, b, pi - a - b)
     sa, sb, ca, cb, cab = sp.symbols("s_a s_b c_a c_b c_ab", positive=True)
     d.identity(
@@ -134,8 +163,16 @@ def _refute_criterion(effort: Effort) -> Outcome:
         g,
         positive={g: (sp.sin(t), "sine")},
         domain=(t, pi - t),
-        statement=r"And it is an AD function: $\hat F(\pm1)=\frac12$, the rest 0.",
+        statement=r"Adding a constant changes neither this nor the coefficients of order $n\ge1$.",
     )
+    for order, value in ((n + 1, 0), (1, sp.Rational(1, 2)), (0, 0)):
+        d.identity(
+            f"its Fourier coefficient of order {order}",
+            sp.integrate(TR8(sp.cos(t) * sp.cos(order * t)), (t, 0, pi)) / pi,
+            value,
+            r"$\cos t$ has the coefficients $\frac12$ at $\pm1$ and 0 elsewhere, $1+\cos t$ has besides 1 at 0: both are AD functions (`align.def5.2.fourier`).",
+            shown=rf"\frac1\pi\int_0^\pi\cos t\cos(({sp.latex(order)})t)\,dt={sp.latex(value)}",
+        )
     angles = [sp.Rational(1, 2), sp.Integer(1), sp.Rational(3, 2)]
     matrix, _ = angular_system(sp.cos, angles)
     d.identity(
@@ -203,9 +240,9 @@ def _vacuous(effort: Effort) -> Outcome:
 
 def _both_counterexamples() -> Attack:
     """The exact counterexamples of the two conjectures, computed once more."""
-    bump, rhs = angular_system(lambda u: 1 + sp.Max(1 - u, 0), [sp.Rational(3, 2), sp.Integer(3), sp.Rational(9, 2)])
+    matrix, rhs = angular_system(bump, [sp.Rational(3, 2), sp.Integer(3), sp.Rational(9, 2)])
     cosine, _ = angular_system(sp.cos, [sp.Rational(1, 2), sp.Integer(1), sp.Rational(3, 2)])
-    positive = [float(value) for value in replaced_determinants(bump, rhs)]
+    positive = [float(value) for value in replaced_determinants(matrix, rhs)]
     singular = 1.0 if is_zero(cosine.det(method="berkowitz")) else -1.0
     return none_below(
         "all det M_i of the first counterexample; 1 if the second matrix is exactly singular", [*positive, singular]
@@ -220,7 +257,7 @@ CLAIMS = (
         r"For every AD function, $m\ge3$ and $0=\theta_0<\theta_1<\dots<\theta_m<2\pi$, some $\det M_i\le0$.",
         Verdict.REFUTED,
         _refute_determinants,
-        uses=("align.prop5.4",),
+        uses=("align.def5.2.fourier",),
     ),
     Claim(
         "align.conj5.8",
@@ -229,6 +266,7 @@ CLAIMS = (
         r"An AD function with $f$ strictly decreasing and $f(\alpha)f(\beta)>f(\alpha+\beta)f(0)$ for $\alpha,\beta,\alpha+\beta\in(0,\pi)$ is PAD.",
         Verdict.REFUTED,
         _refute_criterion,
+        uses=("align.def5.2.fourier",),
     ),
     Claim(
         "align.thm5.9",

@@ -16,12 +16,13 @@ import sympy as sp
 from alignmath.angular import ARC_COSINE
 
 from ..arcs import Numbers, Witness, decided, witness
-from ..attacks import near_degenerate_angles, none_below, random_angles
+from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles
 from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
+from ..exact import angular_system, is_singular, replaced
 from . import formulas
 
-__all__ = ["CLAIMS", "sampled_students"]
+__all__ = ["CLAIMS", "sampled_students", "totals"]
 
 _PAPER = "alignment"
 pi = sp.pi
@@ -78,40 +79,50 @@ def _witnesses(effort: Effort) -> dict[str, tuple[int, int, float]]:
 
 
 def _case_attack(effort: Effort, *cases: str) -> Attack:
-    results = [_witnesses(effort).get(case, (0, 0, float("nan"))) for case in cases]
-    count, in_balls, least = sum(r[0] for r in results), sum(r[1] for r in results), min(r[2] for r in results)
-    attack = none_below(
+    count, in_balls, least = totals(_witnesses(effort), cases)
+    return Attack(
         f"random and near-degenerate students, m = 3 to 6, any lengths, seed 61: sign of the combination in case "
         f"'{' or '.join(cases)}' ({in_balls} of them decided in balls)",
-        [least],
+        count,
+        f"least combination over the size of its terms {least:.3g}",
     )
-    return Attack(attack.tried, count, f"least combination over the size of its terms {least:.3g}")
+
+
+def totals(found: dict[str, tuple[int, int, float]], cases: tuple[str, ...]) -> tuple[int, int, float]:
+    """Number of configurations, number in balls and least margin of the `cases`; each must have come up 50 times, with a positive margin."""
+    for case in cases:
+        count, _, least = found.get(case, (0, 0, 0.0))
+        if count < 50 or not least > 0:
+            raise CheckFailed(f"case '{case}' came up {count} times, with least margin {least:.3g}")
+    counts, in_balls, margins = zip(*(found[case] for case in cases), strict=True)
+    return sum(counts), sum(in_balls), min(margins)
 
 
 def _pattern_attack(effort: Effort) -> Attack:
-    """Sign pattern of R along J, and R >= 0 off J, at random points for random students."""
+    """The half waves themselves, at random points of the circle, against the arc I that the proof finds."""
     rng = np.random.default_rng(62)
-    margins = []
-    for angles, lengths in sampled_students(effort, 62, 16_000, 400_000):
-        tangents = np.sort(np.tan(rng.uniform(-np.pi / 2, np.pi / 2, (len(angles), 48))), axis=1)
-        heights = np.cos(angles)[:, :, None] + tangents[:, None, :] * np.sin(angles)[:, :, None]
-        values = np.einsum("bj,bjn->bn", lengths, np.maximum(heights, 0)) - 1
-        size = 1 + np.einsum("bj,bjn->bn", lengths, np.abs(heights))
-        negative = values < 0
-        after_first = np.maximum.accumulate(negative, axis=1)
-        before_last = np.maximum.accumulate(negative[:, ::-1], axis=1)[:, ::-1]
-        inside = np.where(after_first & before_last, values / size, -1)
-        margins.append(1e-12 - inside.max(axis=1))
-    return none_below(
-        "R at 48 points of J: nowhere positive between two points where it is negative, to 1e-12",
-        np.concatenate(margins),
+    errors = []
+    for angles, lengths in sampled_students(effort, 62, 4_000, 200_000):
+        for theta, rho in zip(angles, lengths, strict=True):
+            outcome, _ = decided(lambda numbers, a=theta, p=rho: witness(a.tolist(), p.tolist(), numbers))
+            lower, upper = outcome.interval or (0.0, 0.0)
+            first = -np.pi / 2 if lower is None else np.arctan(float(lower))
+            last = np.pi / 2 if upper is None else np.arctan(float(upper))
+            around = np.concatenate([rng.uniform(-np.pi, np.pi, 24), rng.uniform(first, last, 8)])
+            value = np.maximum(np.cos(around[:, None] - theta), 0) @ rho - np.maximum(np.cos(around), 0)
+            inside = (around > first) & (around < last)
+            errors.append(np.max(np.where(inside, value, -value)) / (1 + rho.sum()))
+    return errors_below(
+        "R at 24 random points of the circle and 8 of I: negative on I, not elsewhere; the largest violation over total length",
+        errors,
+        1e-12,
     )
 
 
 def _product_attack(effort: Effort) -> Attack:
     """R Z >= 0 at random points of the circle, for the combinations of the cases with a Z."""
     rng = np.random.default_rng(63)
-    margins = []
+    errors = []
     for angles, lengths in sampled_students(effort, 63, 8_000, 200_000):
         for theta, rho in zip(angles, lengths, strict=True):
             outcome, _ = decided(lambda numbers, a=theta, p=rho: witness(a.tolist(), p.tolist(), numbers))
@@ -120,8 +131,12 @@ def _product_attack(effort: Effort) -> Attack:
                 active = np.maximum(np.cos(points - theta), 0)
                 residual = active @ rho - np.maximum(np.cos(points[:, 0]), 0)
                 weights = np.array([float(outcome.weights.get(j, 0.0)) for j in range(len(theta))])
-                margins.append(np.min(residual * (active @ weights)) / (1 + rho.sum()) + 1e-12)
-    return none_below("R Z at 64 random points, for combinations of two and three students, to 1e-12", margins)
+                errors.append(-np.min(residual * (active @ weights)) / (1 + rho.sum()))
+    return errors_below(
+        "R Z at 64 random points, for combinations of two and three students: how negative, over total length",
+        errors,
+        1e-12,
+    )
 
 
 def _sign_attack(effort: Effort) -> Attack:
@@ -226,7 +241,7 @@ def _theorem(effort: Effort) -> Outcome:
         "cross products are sines",
         line(thetas[0], y1) * line(thetas[1], y1 + gap) - line(thetas[1], y1) * line(thetas[0], y1 + gap),
         gap * sp.sin(thetas[1] - thetas[0]),
-        r"For students that contain both ends, $s_j=\cos w\,(\cos\theta_j+y\sin\theta_j)$ at $y_1<y_2=y_1+g$: so $p_ip'_j-p_jp'_i$ is a positive multiple of $\sin(\theta_j-\theta_i)$, not 0 for distinct directions of one open half-plane.",
+        r"For students that contain both ends, $s_j=\cos w\,(\cos\theta_j+y\sin\theta_j)$ at $y_1<y_2=y_1+g$: so $p_iq_j-p_jq_i$ is a positive multiple of $\sin(\theta_j-\theta_i)$, not 0 for distinct directions of one open half-plane.",
         shown=r"(\cos\theta_i+y_1\sin\theta_i)(\cos\theta_j+y_2\sin\theta_j)-(\cos\theta_j+y_1\sin\theta_j)(\cos\theta_i+y_2\sin\theta_i)=(y_2-y_1)\sin(\theta_j-\theta_i)",
     )
     a, b, sine = sp.symbols("a b s", positive=True)
@@ -263,6 +278,15 @@ def _theorem(effort: Effort) -> Outcome:
         "Cramer's rule, and `align.prop5.4` for the angles $0,\\theta_1,\\dots,\\theta_m$.",
         refuted_by=r"distinct angles with every $\det M_i>0$",
         attack=lambda: _sign_attack(effort),
+    )
+    octants = [pi * k / 4 for k in (1, 2, 3, 5, 6, 7)]
+    matrix, rhs = angular_system(formulas.profile, octants)
+    d.certificate(
+        "three antipodal pairs, exactly",
+        all(is_singular(square, sp.sqrt(2)) for square in (matrix, *replaced(matrix, rhs))),
+        r"An instance of the last case: at $\theta_j=\frac\pi4(1,2,3,5,6,7)$, $\det M=0$ and every $\det M_i=0$.",
+        (r"\det M=\det M_1=\dots=\det M_6=0",),
+        reason="exact arithmetic with $\\pi$ and $\\sqrt2$",
     )
     return d.proved(
         "for every positive $\\rho$ an explicit combination of the equations is violated; antipodal configurations included"

@@ -10,11 +10,11 @@ from alignmath.angular import ARC_COSINE
 from alignmath.minors import maximal_minors
 from alignmath.networks import TwoLayerReLU, planar
 
-from ..attacks import near_degenerate_angles, none_below, random_angles
+from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles
 from ..claims import Attack, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 from . import formulas
-from .few_students import no_other_critical_point
+from .few_students import length_residual
 
 __all__ = ["CLAIMS", "row_attack"]
 
@@ -82,7 +82,7 @@ def _cramer(effort: Effort) -> Outcome:
 def row_attack(effort: Effort) -> Attack:
     """Equation (2) along u_i against the rows of M rho - b, on random and near-degenerate configurations."""
     rng = np.random.default_rng(21)
-    margins = []
+    errors = []
     for m in (2, 3, 6):
         angles = np.concatenate(
             [f(rng, effort.count(5_000, 200_000), m) for f in (random_angles, near_degenerate_angles)]
@@ -91,23 +91,26 @@ def row_attack(effort: Effort) -> Attack:
         students = planar(angles, lengths)
         radial = np.sum(population.stationarity(students, _TEACHER) * students.hidden, axis=2) / lengths
         rows = ARC_COSINE(angles) - np.sum(ARC_COSINE.matrix(angles) * lengths[:, None, :], axis=2)
-        margins.append(1e-12 * (1 + lengths.sum(axis=1)) - np.abs(radial - rows).max(axis=1))
-    return none_below("(2) along u_i against b - M rho, 2, 3 and 6 students, to 1e-12", np.concatenate(margins))
+        errors.append(np.abs(radial - rows).max(axis=1) / (1 + lengths.sum(axis=1)))
+    return errors_below(
+        "(2) along u_i against b - M rho over total length, 2, 3 and 6 students", np.concatenate(errors), 1e-12
+    )
 
 
 def _determinant_condition(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
         "solutions solve M rho = b",
-        r"A solution of (2) with all $\rho_i>0$, merged by direction and without student at the teacher's angle (`align.red.merge.mended`), satisfies $M\rho=b$ with $\rho>0$.",
-        "By (3) to (5); merging keeps lengths positive.",
+        r"A non-trivial solution of (2) with all $\rho_i>0$, one that is not aligned with $\sum_i\rho_i=1$, has non-zero loss (`align.zero_loss`); so, merged by direction, it has no student at the teacher's angle (`align.red.merge.mended`), and it "
+        r"satisfies $M\rho=b$ with $\rho>0$.",
+        "By (3) to (5); merging keeps lengths positive and the loss as it is.",
         refuted_by="a configuration where (2) along $u_i$ and the $i$-th row of $M\\rho-b$ differ",
         attack=lambda: row_attack(effort),
     )
     d.argument(
         "Cramer's rule excludes it",
         r"For $m\ge3$ without antipodal pair, the condition says $\det M>0$ and $\det M_i\le0$ for some $i$; but $\det M_i=\rho_i\det M>0$ for every $i$.",
-        "By `align.cramer`; $m\\le2$ is Theorem 3.1.",
+        "By `align.cramer`; $m=1$ is `align.m1` and $m=2$ is Theorem 3.1.",
         refuted_by=r"$\rho>0$ and $b=M\rho$ with some $\det M_i$ not of the sign of $\det M$",
         attack=lambda: _cramer_attack(effort),
     )
@@ -137,11 +140,27 @@ def _without_exclusion(effort: Effort) -> Outcome:
         "nothing is left out",
         r"The hypothesis holds (`align.detcond`, `align.pad.f`), and `align.main` gives the conclusion for every configuration: antipodal pairs, the teacher's included, and students aligned with the teacher.",
         "The printed proof covers neither antipodal pairs nor aligned students; the theorem is true for them by the other route.",
-        refuted_by="a critical point with non-zero loss among configurations with an antipodal pair",
-        attack=lambda: no_other_critical_point(effort, 4, seed=51),
+        refuted_by="students, two of them opposite to each other or one to the teacher, and lengths that solve (2)",
+        attack=lambda: _antipodal_attack(effort),
     )
     return d.proved(
         "hypothesis and conclusion are both theorems; the two gaps of the printed proof are closed by `align.main`"
+    )
+
+
+def _antipodal_attack(effort: Effort) -> Attack:
+    """For given directions (2) is linear in the lengths: non-negative least squares, its residual against 0."""
+    rng = np.random.default_rng(51)
+    margins = []
+    for m in (3, 4, 6):
+        for case in range(effort.count(700, 20_000)):
+            angles = rng.uniform(0.1, 2 * np.pi - 0.1, m)
+            angles[-1] = np.pi if case % 2 else np.mod(angles[0] + np.pi, 2 * np.pi)
+            residual = length_residual(planar(angles).hidden)
+            margins.append(residual / np.abs(np.sin(angles / 2)).min() ** 3)
+    return none_below(
+        "residual of (2), fitted in the lengths, for 3, 4 and 6 students with an antipodal pair (every second with the teacher) at least 0.1 from its angle, over the cube of the least sine of half an angle",
+        margins,
     )
 
 
@@ -154,7 +173,7 @@ CLAIMS = (
         r"whose merged directions contain no antipodal pair (the teacher's direction included).",
         Verdict.PROVED,
         _determinant_condition,
-        uses=("align.eq4_5", "align.cramer", "align.red.merge.mended", "align.thm3.1"),
+        uses=("align.eq4_5", "align.cramer", "align.red.merge.mended", "align.zero_loss", "align.m1", "align.thm3.1"),
     ),
     Claim(
         "align.thm5.1.mended",

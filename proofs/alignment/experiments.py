@@ -94,17 +94,17 @@ def _opposite_students(effort: Effort) -> Outcome:
         d.certificate(
             f"regular pentagon, {name} coordinate",
             is_zero(sp.simplify(sp.expand(total, trig=True))) or sp.minimal_polynomial(total) == sp.Symbol("x"),
-            r"The five teachers $v_k$ at angles $2\pi k/5$ add up to 0: students at $-v_k$ have zero loss, and each is 36 degrees from the nearest teacher's line, $180-144$.",
+            r"The five teachers $v_k$ at angles $2\pi k/5$ add up to 0: students at $-v_k$ have zero loss.",
             reason="minimal polynomial of the sum",
         )
     d.certificate(
         "angle to the nearest teacher",
         min((36 - 72 * j) % 360 for j in range(5)) == 36 and min(abs(180 - 72 * j) for j in range(5)) == 36,
-        "The direction opposite to a corner of the pentagon is 36 degrees from the two corners next to it.",
+        "The direction opposite to a corner of the pentagon is 36 degrees from the two corners next to it, and further from the others.",
         reason="integers",
     )
     return d.refuted(
-        "for five teachers at 72 degrees, students opposite to them have zero loss, 36 degrees from every teacher: with several teachers only alignment up to sign can hold"
+        "for five teachers at 72 degrees, students opposite to them have zero loss, at least 36 degrees from every teacher: with several teachers only alignment up to sign can hold"
     )
 
 
@@ -134,7 +134,7 @@ def _figure_one(effort: Effort) -> Outcome:
     )
     return d.measured(
         f"Gaussian teachers: angles to the nearest teacher's line of median {np.median(off):.2f} and at most {off.max():.1f} degrees after {iterations} steps; opposite pentagon: "
-        f"{opposite.min():.0f} degrees from every teacher at loss {end.final_loss.max():.1g}"
+        f"{opposite.min():.0f} degrees or more from every teacher at loss {end.final_loss.max():.1g}"
     )
 
 
@@ -222,8 +222,8 @@ CLAIMS = (
     Claim(
         "align.fig1",
         _PAPER,
-        "Figure 1 and Section 3, what the text says",
-        "With a teacher of 5 neurons, zero loss comes with every student aligned with one of the teacher neurons.",
+        "Figure 1 and the question of Section 1, for 5 teacher neurons",
+        "With a teacher of 5 neurons, students at zero loss are each aligned with one of the teacher neurons, as Figure 1 suggests.",
         Verdict.REFUTED,
         _opposite_students,
     ),
@@ -231,7 +231,7 @@ CLAIMS = (
         "align.fig1.measured",
         _PAPER,
         "Figure 1, re-run",
-        "Gradient descent with 5 teacher neurons in the plane reduces the loss and brings most students near a teacher's line, up to sign; it also ends at zero loss with students 36 degrees from every teacher, when these sum to 0.",
+        "Gradient descent with 5 teacher neurons in the plane reduces the loss and brings most students near a teacher's line, up to sign; it also ends at zero loss with students 36 degrees or more from every teacher, when these sum to 0.",
         Verdict.MEASURED,
         _figure_one,
     ),

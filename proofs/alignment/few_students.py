@@ -1,20 +1,21 @@
-"""Section 3 of the alignment paper: one student, two students (Theorem 3.1), and the reduction to distinct directions."""
+"""Section 3 of the alignment paper: one student, two students (Theorem 3.1), the reduction to distinct directions, and what zero loss means."""
 
 from __future__ import annotations
 
 import numpy as np
 import sympy as sp
+from scipy.optimize import nnls
 
 from alignmath import population
 from alignmath.networks import TwoLayerReLU, planar
 from solvers.landscape import critical_points
 
-from ..attacks import near_degenerate_angles, none_below, random_angles, sample_points
+from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles, sample_points
 from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 from . import formulas
 
-__all__ = ["CLAIMS", "no_other_critical_point"]
+__all__ = ["CLAIMS", "length_residual", "no_other_critical_point"]
 
 _PAPER = "alignment"
 pi = sp.pi
@@ -30,17 +31,24 @@ def no_other_critical_point(effort: Effort, students: int, dimension: int = 2, s
     scale = 10 ** rng.uniform(-1, 0.5, (starts, 1, 1))
     teacher = TwoLayerReLU(np.eye(1, dimension))
     found = critical_points(TwoLayerReLU(scale * rng.standard_normal((starts, students, dimension))), teacher)
-    wrong = found.converged & (found.loss > 1e-9) & (found.least_length > 1e-3)
+    zero = found.loss <= 1e-9
+    wrong = found.converged & ~zero & (found.least_length > 1e-3)
     if np.any(wrong):
         case = int(np.argmax(wrong))
         raise CheckFailed(f"critical point with loss {found.loss[case]:.3g}: {found.students.hidden[case].tolist()}")
-    zero = found.loss <= 1e-9
-    shrinking = ~zero & (found.least_length <= 1e-3)
-    stuck = int(np.sum(~zero & ~shrinking))
+    if np.mean(zero) < 0.75:
+        raise CheckFailed(f"only {int(np.sum(zero))} of {starts} searches ended anywhere: too few to say something")
+    rest = ~zero
+    shrinking = int(np.sum(rest & (found.least_length <= 1e-3)))
+    others = (
+        f"; {shrinking} stopped with a student shrinking to 0 and {int(np.sum(rest)) - shrinking} unconverged, gradient norms {found.gradient_norm[rest].min():.2g} or more"
+        if np.any(rest)
+        else ""
+    )
     return Attack(
         f"Levenberg-Marquardt on the gradient, {students} students in dimension {dimension}, seed {[seed, students, dimension]}",
         starts,
-        f"{int(np.sum(zero))} ended at zero loss, {int(np.sum(shrinking))} with a student shrinking to 0, {stuck} unconverged, none elsewhere",
+        f"{int(np.sum(zero))} ended at zero loss and no search converged elsewhere{others}",
     )
 
 
@@ -127,7 +135,15 @@ def _decomposition(effort: Effort) -> Outcome:
 
 
 def _lengths(effort: Effort) -> Outcome:
-    d = Derivation()
+    d = Derivation("align.thm3.1.step1")
+    d.argument(
+        "teacher strictly between the students",
+        r"By `align.thm3.1.step1`, $w_0$ is a combination of $w_1,w_2$ with positive coefficients: it lies strictly inside their cone, so with $a=\theta_{10}$, $b=\theta_{20}$: $a,b>0$ and "
+        r"$\theta_{12}=a+b<\pi$.",
+        "A vector inside the cone of two independent vectors makes angles with them that add up to the angle between them.",
+        refuted_by="a positive combination of two directions whose angles to them do not add up",
+        attack=lambda: _cone_attack(effort),
+    )
     u1, u2 = _plane(a, b)
     length = formulas.two_student_lengths(a, b)
     third = a + b
@@ -137,7 +153,7 @@ def _lengths(effort: Effort) -> Outcome:
             f"component {axis}",
             combination[k],
             0,
-            r"Students at angles $a=\theta_{10}$ and $b=\theta_{20}$ on either side of $w_0$, so $\theta_{12}=a+b$. The ratios of the paper, $\rho_0:\rho_1:\rho_2="
+            r"Students at angles $a$ and $b$ on either side of $w_0$. The ratios of the paper, $\rho_0:\rho_1:\rho_2="
             r"(\pi-a-b)\sin(a+b):(\pi-b)\sin b:(\pi-a)\sin a$, solve the decomposition; as its vectors span the plane, no other ratios do.",
             shown=r"\rho_1\frac{u_1}{\pi-b}+\rho_2\frac{u_2}{\pi-a}-\rho_0\frac{u_0}{\pi-a-b}=0",
         )
@@ -157,7 +173,7 @@ def _closing(effort: Effort) -> Outcome:
         "right minus left is along u_1",
         gap[0] * u1[1] - gap[1] * u1[0],
         0,
-        r"Equation (2) for $i=1$, with $\rho_0,\rho_1,\rho_2$ as in step 2: $u_1$ at angle $a$ from the teacher, $w_2$ at angle $b$ on the other side.",
+        r"Equation (2) for $i=1$, with $\rho_0,\rho_1,\rho_2$ as in `align.thm3.1.step2`: $u_1$ at angle $a$ from the teacher, $w_2$ at angle $b$ on the other side.",
         shown=r"(\text{right}-\text{left})\times u_1=0",
     )
     d.identity(
@@ -189,20 +205,18 @@ def _closing(effort: Effort) -> Outcome:
 def _two_students(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
-        "teacher strictly between the students",
-        r"Suppose $\theta_{12}\notin\{0,\pi\}$ and $\theta_{10},\theta_{20}\ne\pi$. By `align.thm3.1.step1`, $w_0$ is a combination of $w_1,w_2$ with positive coefficients: it lies "
-        r"strictly inside their cone, so with $a=\theta_{10}$, $b=\theta_{20}$: $a,b>0$ and $\theta_{12}=a+b<\pi$. By step 2 the lengths are "
-        "known up to a factor, by step 3 they contradict (2).",
-        "A vector inside the cone of two independent vectors makes angles with them that add up to the angle between them. "
+        "students on two lines, none opposite to the teacher",
+        r"If $\theta_{12}\notin\{0,\pi\}$ and $\theta_{10},\theta_{20}\ne\pi$, then `align.thm3.1.step1` puts $w_0$ between the students, `align.thm3.1.step2` fixes the lengths up to a factor, and `align.thm3.1.step3` says that "
+        "they do not satisfy (2).",
         "In any dimension (2) for $i=1$ puts $w_0$ into the plane of $w_1$ and $w_2$, as $\\theta_{10}\\ne\\pi$.",
-        refuted_by="a positive combination of two directions whose angles to them do not add up",
-        attack=lambda: _cone_attack(effort),
+        refuted_by="two students outside the line of the teacher, in three dimensions, that solve (2) with some positive lengths",
+        attack=lambda: _direction_attack(effort),
     )
     d.identity(
         "a student opposite to the teacher",
         formulas.equation_two_left(pi, rho_0),
         0,
-        r"If $\theta_{10}=\pi$ and $\theta_{12}\notin\{0,\pi\}$, the left side of (2) for $i=1$ vanishes: $0=A_1u_1+(\pi-\theta_{12})w_2$, impossible for independent $u_1$, $u_2$ and "
+        r"If $\theta_{10}=\pi$ and $\theta_{12}\notin\{0,\pi\}$, the left side of (2) for $i=1$ vanishes: $0=A_1u_1+(\pi-\theta_{12})w_2$, $A_i$ being the bracket before $u_i$ in (2): impossible for independent $u_1$, $u_2$ and "
         r"$\rho_2>0$. Likewise for $\theta_{20}=\pi$.",
         shown=r"(\pi-\pi)\,w_0=0",
     )
@@ -234,9 +248,36 @@ def _cone_attack(effort: Effort) -> Attack:
     )
     w = (points[:, 1] * u1 + points[:, 2] * u2) / (points[:, 1] + points[:, 2])
     angle = lambda v: np.arctan2(np.abs(w[0] * v[1] - w[1] * v[0]), w[0] * v[0] + w[1] * v[1])  # noqa: E731
+    return errors_below(
+        "positive combinations of two random directions: sum of the angles against the angle between",
+        np.abs(angle(u1) + angle(u2) - points[:, 0]),
+        1e-12,
+    )
+
+
+def length_residual(units: np.ndarray, least: float = 0.0) -> float:
+    """The least residual of (2) over lengths of at least `least`, for students in the directions `units (m, d)` and the first axis as teacher.
+
+    For given directions (2) is linear in the lengths, so that this is a non-negative least-squares problem.
+    """
+    m, d = units.shape
+    teacher = TwoLayerReLU(np.eye(1, d))
+    lengths = 1 + np.concatenate([np.zeros((1, m)), np.eye(m)])
+    values = population.stationarity(TwoLayerReLU(lengths[..., None] * units), teacher).reshape(m + 1, -1)
+    columns = (values[1:] - values[0]).T
+    return float(nnls(-columns, values[0] - columns.sum(axis=1) * (1 - least))[1])
+
+
+def _direction_attack(effort: Effort) -> Attack:
+    rng = np.random.default_rng(6)
+    margins = []
+    for _ in range(effort.count(2_000, 50_000)):
+        units = rng.standard_normal((2, 3))
+        units[:, 0] *= 10 ** rng.uniform(-1, 1)
+        units /= np.linalg.norm(units, axis=1)[:, None]
+        margins.append(length_residual(units, 0.1) / np.arccos(units[:, 0].min()) ** 3)
     return none_below(
-        "positive combinations of two random directions: the angles add up to 1e-12",
-        1e-12 - np.abs(angle(u1) + angle(u2) - points[:, 0]),
+        "residual of (2), fitted in lengths from 0.1, over the cube of the larger angle to the teacher", margins
     )
 
 
@@ -253,32 +294,46 @@ def _merge(effort: Effort) -> Outcome:
         r"Students 1 and 2 with $\theta_{12}=0$ and common direction $u$; $\Sigma_s$, $\Sigma_v$ are the sums of (2) over the others.",
         shown=r"(\pi\rho_1+\rho_2\sin0+\cdots)u+\pi\rho_2u+\cdots = (\pi(\rho_1+\rho_2)+\cdots)u+\cdots",
     )
-    angle = sp.Symbol("theta_ij")
+    angle, own, direction = sp.symbols("theta_i1 rho_i v")
+    others = lambda *lengths: formulas.equation_two_right(  # noqa: E731
+        own,
+        u,
+        t0,
+        rho_0,
+        S + sum(p * sp.sin(angle) for p in lengths),
+        V + sum((pi - angle) * p * direction for p in lengths),
+    )
     d.identity(
         "their share in the other equations",
-        (rho_1 * sp.sin(angle) + rho_2 * sp.sin(angle)) * u + (pi - angle) * (rho_1 + rho_2) * w0,
-        ((rho_1 + rho_2) * sp.sin(angle)) * u + (pi - angle) * rho_1 * w0 + (pi - angle) * rho_2 * w0,
-        r"In the equation of a student $i$ they enter through $\rho_1\sin\theta_{i1}+\rho_2\sin\theta_{i2}$ and $(\pi-\theta_{i1})(w_1+w_2)$ only.",
-        shown=r"\rho_1\sin\theta+\rho_2\sin\theta=(\rho_1+\rho_2)\sin\theta",
+        others(rho_1, rho_2),
+        others(rho_1 + rho_2),
+        r"In the equation of another student $i$, $v$ being the common direction and $\theta=\theta_{i1}=\theta_{i2}$, they add $\rho_1\sin\theta+\rho_2\sin\theta$ to one sum and $(\pi-\theta)(w_1+w_2)$ to the other.",
+        shown=r"\rho_1\sin\theta+\rho_2\sin\theta=(\rho_1+\rho_2)\sin\theta,\quad(\pi-\theta)(\rho_1v+\rho_2v)=(\pi-\theta)(\rho_1+\rho_2)v",
     )
     return d.proved("both enter (2) through their sum only")
 
 
 def _reduction(effort: Effort) -> Outcome:
     d = Derivation()
-    h0 = sp.Symbol("h_0")
-    rho = sp.symbols("rho_1:4", positive=True)
-    h = sp.symbols("h_1:4")
+    rho = sp.symbols("rho_1:3", positive=True)
+    to_teacher, apart = sp.symbols("theta_10 theta_20"), sp.Symbol("theta_12")
+    between = lambda i, j: sp.Integer(0) if i == j else apart  # noqa: E731
+    f, overlap = formulas.profile, formulas.overlap
+    square = sum(rho[i] * rho[j] * overlap(between(i, j)) for i in range(2) for j in range(2))
+    cross = sum(p * overlap(angle) for p, angle in zip(rho, to_teacher, strict=True))
+    h = [sum(rho[j] * f(between(i, j)) for j in range(2)) - f(to_teacher[i]) for i in range(2)]
+    h_zero = sum(p * f(angle) for p, angle in zip(rho, to_teacher, strict=True)) - f(sp.Integer(0))
     d.identity(
-        "loss at a solution",
-        ((sum(p * q for p, q in zip(rho, h, strict=True)) - h0) / (4 * pi)).subs(dict.fromkeys(h, 0)),
-        -h0 / (4 * pi),
-        r"With $h(t)=\sum_j\rho_jF(t-\theta_j)-F(t)$ ($\rho_0=1$): $L=\frac{1}{4\pi}\big(\sum_i\rho_ih(\theta_i)-h(0)\big)$, and (2) along $u_i$ says $h(\theta_i)=0$.",
-        shown=r"L = -\frac{h(0)}{4\pi}",
+        "the loss by h",
+        square / 2 - cross + overlap(sp.Integer(0)) / 2,
+        (sum(p * value for p, value in zip(rho, h, strict=True)) - h_zero) / (4 * pi),
+        r"$h(t)=\sum_j\rho_jF(t-\theta_j)-F(t)$, with $\rho_0=1$. The loss is half the expected square of $\sum_j\sigma(w_j\cdot x)-\sigma(w_0\cdot x)$, and $E[\sigma\sigma]$ is $F/2\pi$ (`align.kernel`). Checked for two students; both sides are "
+        "sums over pairs of neurons, so it is the same for more.",
+        shown=r"L=\frac{1}{4\pi}\Big(\sum_i\rho_ih(\theta_i)-h(0)\Big)",
     )
     d.argument(
         "a student aligned with the teacher",
-        r"If some $\theta_i=0$ then $h(0)=h(\theta_i)=0$, so $L=0$. So every solution either has zero loss, or its students, merged by direction, have $0<\theta_1<\dots<\theta_m<2\pi$: "
+        r"(2) along $u_i$ says $h(\theta_i)=0$, so at a solution $L=-h(0)/4\pi$. If some $\theta_i=0$ then $h(0)=h(\theta_i)=0$ and $L=0$. So every solution either has zero loss, or its students, merged by direction, have $0<\theta_1<\dots<\theta_m<2\pi$: "
         "the paper's reduction loses nothing.",
         "The first statement is the identity above; after merging, the directions are distinct.",
         refuted_by=r"a configuration with a student at the teacher's angle where $4\pi L+h(0)-\sum_i\rho_ih(\theta_i)\ne0$",
@@ -304,9 +359,58 @@ def _loss_attack(effort: Effort) -> Attack:
         loss = population.loss(students, _TEACHER)
         radial = np.sum(population.stationarity(students, _TEACHER) * students.hidden, axis=2) / lengths
         error = np.abs(4 * np.pi * loss + h_zero - np.sum(lengths * h, axis=1)) + np.max(np.abs(radial + h), axis=1)
-        worst.append(1e-12 * (1 + lengths.sum(axis=1)) ** 2 - error)
+        worst.append(error / (1 + lengths.sum(axis=1)) ** 2)
+    return errors_below(
+        "the identity for L and (2) along u_i against h, over the square of the total length, 2, 3 and 5 students",
+        np.concatenate(worst),
+        1e-12,
+    )
+
+
+def _zero_loss(effort: Effort) -> Outcome:
+    d = Derivation()
+    w, angle = sp.symbols("w theta", real=True)
+    half_wave = sp.cos(w - angle)
+    for end, sign, name in ((angle - pi / 2, 1, "start"), (angle + pi / 2, -1, "end")):
+        d.identity(
+            f"kink at the {name} of a half wave",
+            sign * sp.diff(half_wave, w).subs(w, end),
+            1,
+            r"$s_\theta(w)=\max(\cos(w-\theta),0)$ is 0 on one side of $\theta\pm\frac\pi2$ and $\cos(w-\theta)$ on the other: its slope rises by 1 at both ends.",
+            shown=rf"\Delta s_\theta'(\theta{'-' if sign > 0 else '+'}\tfrac\pi2)=1",
+        )
+    d.argument(
+        "zero loss means alignment",
+        r"Zero loss means $R=\sum_j\rho_js_{\theta_j}-s_0\equiv0$. Its slope jumps by the sum of the $\rho_j$ of the students with that end, minus 1 at $\pm\frac\pi2$. All jumps are 0, so every student has its ends at $\pm\frac\pi2$: "
+        r"$\theta_j\in\{0,\pi\}$, and $\sum_j\rho_j=1$. At $w=\pi$, $R=\sum_{\theta_j=\pi}\rho_j=0$, so none is at $\pi$.",
+        "The jumps of students are positive and cannot cancel each other.",
+        refuted_by="students of positive length, not all aligned with the teacher, and zero loss",
+        attack=lambda: _unaligned_attack(effort),
+    )
+    d.identity(
+        "and alignment zero loss",
+        rho_1 * sp.Symbol("s") + rho_2 * sp.Symbol("s") - (rho_1 + rho_2) * sp.Symbol("s"),
+        0,
+        r"Aligned students are $\rho_j$ times the teacher's half wave $s=s_0$; they add up to it when $\sum_j\rho_j=1$.",
+        shown=r"\rho_1s+\rho_2s-(\rho_1+\rho_2)s=0",
+    )
+    return d.proved("the kinks of the residual cannot cancel")
+
+
+def _unaligned_attack(effort: Effort) -> Attack:
+    """The loss of students off the teacher's direction, against how far off they are."""
+    rng = np.random.default_rng(71)
+    margins = []
+    for m in (1, 2, 4):
+        count = effort.count(10_000, 300_000)
+        angles = 10 ** rng.uniform(-4, np.log10(np.pi), (count, m)) * rng.choice([-1, 1], (count, m))
+        angles[::2, 1:] = 0.0
+        lengths = rng.dirichlet(np.ones(m), count)
+        off = np.sum(lengths * np.abs(np.sin(angles / 2)), axis=1)
+        margins.append(population.loss(planar(angles, lengths), _TEACHER) / (off**3 * lengths.min(axis=1)))
     return none_below(
-        "the identity for L and (2) along u_i against h, students of 2, 3 and 5, to 1e-12", np.concatenate(worst)
+        "loss over (length-weighted half angle)^3 times the least length, students of total length 1: above 0",
+        np.concatenate(margins),
     )
 
 
@@ -337,6 +441,14 @@ CLAIMS = (
         Verdict.PROVED,
         _reduction,
         uses=("align.kernel", "align.red.merge"),
+    ),
+    Claim(
+        "align.zero_loss",
+        _PAPER,
+        "Section 2, what the goal rests on",
+        r"In the plane, students with all $\rho_i>0$ have zero loss if and only if all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$.",
+        Verdict.PROVED,
+        _zero_loss,
     ),
     Claim(
         "align.thm3.1.step1",

@@ -7,8 +7,8 @@ import sympy as sp
 
 from alignmath.angular import ARC_COSINE, LINEAR, AngularDistance
 
-from ..attacks import near_degenerate_angles, none_below, random_angles, sample_points
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
+from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles, sample_points
+from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 from . import formulas
 
@@ -161,8 +161,8 @@ def _order_attack(effort: Effort) -> Attack:
     gaps = []
     for angles in _ordered(effort):
         direct = angles[:, :, None] - angles[:, None, :]
-        gaps.append(1e-14 - np.abs(ARC_COSINE.matrix(angles) - ARC_COSINE(np.abs(direct))).max(axis=(1, 2)))
-    return none_below("M against f of plain differences, 2, 3 and 6 students", np.concatenate(gaps))
+        gaps.append(np.abs(ARC_COSINE.matrix(angles) - ARC_COSINE(np.abs(direct))).max(axis=(1, 2)))
+    return errors_below("M against f of plain differences, 2, 3 and 6 students", np.concatenate(gaps), 1e-14)
 
 
 def _row_attack(effort: Effort) -> Attack:
@@ -189,10 +189,10 @@ def definiteness(
     """
     d.argument(
         "quadratic form as a sum of squares",
-        r"For real $z$: $z^\top Mz=\sum_{n\in\mathbb{Z}}\hat F(n)\,\big|\sum_jz_je^{in\theta_j}\big|^2$.",
+        rf"For real $z$: $z^\top Mz=\sum_{{n\in\mathbb{{Z}}}}\hat F(n)\,\big|\sum_jz_je^{{in\theta_j}}\big|^2$, where $\hat F(n)>0$ for all {parity} $n$ and no coefficient is negative.",
         "The Fourier coefficients of the continuous function $F$ are absolutely summable, so $F$ equals its Fourier series.",
         refuted_by="a configuration where the partial sums differ from $z^\\top Mz$ by more than the tail of the coefficients allows",
-        attack=lambda: _series_attack(effort, kernel),
+        attack=lambda: _series_attack(effort, kernel, parity),
     )
     z = sp.symbols("z_1:5")
     for m in (2, 3, 4):
@@ -215,10 +215,12 @@ def definiteness(
     )
 
 
-def _series_attack(effort: Effort, kernel: AngularDistance) -> Attack:
+def _series_attack(effort: Effort, kernel: AngularDistance, parity: str) -> Attack:
     rng = np.random.default_rng(13)
     orders = np.arange(0, 401)
     coefficients = kernel.fourier(orders)
+    if coefficients[0 if parity == "even" else 1 :: 2].min() <= 0:
+        raise CheckFailed(f"{kernel.name} has a coefficient of {parity} order that is not positive")
     peak = float(kernel(np.zeros(1))[0])
     tail = peak - coefficients[0] - 2 * coefficients[1:].sum()
     margins = []
@@ -230,9 +232,12 @@ def _series_attack(effort: Effort, kernel: AngularDistance) -> Attack:
         modes = np.abs(np.einsum("bj,bjn->bn", z, np.exp(1j * angles[:, :, None] * orders))) ** 2
         partial = coefficients[0] * modes[:, 0] + 2 * modes[:, 1:] @ coefficients[1:]
         form = np.einsum("bi,bij,bj->b", z, kernel.matrix(angles), z)
-        margins.append(tail * np.sum(np.abs(z), axis=1) ** 2 + 1e-12 - np.abs(form - partial))
-    return none_below(
-        "quadratic forms against 401 orders, within the tail of the coefficients", np.concatenate(margins)
+        allowed = tail * np.sum(np.abs(z), axis=1) ** 2 + 1e-12
+        margins.append(np.abs(form - partial) / allowed)
+    return errors_below(
+        f"quadratic forms against 401 orders, over what the tail of the coefficients allows; coefficients of {parity} order up to 400 positive",
+        np.concatenate(margins),
+        1.0,
     )
 
 
@@ -358,7 +363,7 @@ CLAIMS = (
         "align.claim.dense",
         _PAPER,
         "Section 4.2, last paragraph",
-        r"'Since rational numbers are dense, equation (2) has no non-trivial solution almost everywhere, which indicates that it has none without any constraints.'",
+        r"A statement that holds for all angles that are rational multiples of $\pi$ holds for almost all angles, these being dense, and in the end for all: from 'Since rational numbers are dense' to 'without any constraints'.",
         Verdict.REFUTED,
         _dense,
     ),
