@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import Array, as_floating, keep_freed_memory, namespace
+from .arrays import Array, as_floating, as_number, as_order, keep_freed_memory, namespace, value_only
 from .gaussian import PI_LOW, complement, complement_profile
-from .minors import Minors, maximal_minors
+from .minors import ROUNDING, Minors, maximal_minors
 
 __all__ = [
     "ARC_COSINE",
@@ -38,7 +38,9 @@ __all__ = [
 
 _CHUNK = 1 << 19
 """Matrix entries worked on at once: what stays in cache."""
-_ROUNDING = 2.0**-53
+_MOST_VALUE = 1e150
+_MOST_ANGLE = 2.0**32
+"""Larger angles are refused: reduced modulo 2 pi they have no more than half the digits."""
 
 
 class Systems(NamedTuple):
@@ -56,7 +58,8 @@ class Systems(NamedTuple):
         """`values (m, B)` of the `det M_i`, with exact zeros where they belong."""
         xp = namespace(values)
         other_aligned = xp.any(self.aligned, axis=0)[None, ...] & ~self.aligned
-        return xp.where(self.vanishing[None, ...] | other_aligned, xp.zeros_like(values), values)
+        zero = xp.where(xp.isfinite(values), values - value_only(values), xp.zeros_like(values))  # with its derivatives
+        return xp.where(self.vanishing[None, ...] | other_aligned, zero, values)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ class AngularDistance:
         float64 decides where its error bound allows, ball arithmetic of up to `most_bits` bits elsewhere; 0 stands only
         where the determinant is exactly 0. Where `most_bits` do not decide, `undecided` stands, or, if it is None,
         `ArithmeticError` is raised: balls never tell an inexact 0 from a small number, and kernels such as `exp(-t)`
-        and `pi - t` have determinants that are exactly 0. `ValueError` where balls are needed and there is no `ball`.
+        and `pi - t` have determinants that are exactly 0. `ValueError` where balls are needed and there is no `ball`,
+        and for an `undecided` that is a sign or no int8.
         """
         from . import signs
 
@@ -161,14 +165,15 @@ class AngularDistance:
         samples are in use. With `with_error`, the pair of coefficients and error estimates: the change in the last
         doubling, or the rounding of the closed form.
         """
-        orders = np.abs(np.asarray(n))
-        if orders.dtype.kind not in "iu":
+        orders = np.asarray(n)
+        if orders.dtype.kind not in "iu" and not (orders.dtype == object and isinstance(n, int)):
             raise ValueError(f"n has dtype {orders.dtype}; Fourier orders are integers")
-        if orders.size == 0 or orders.max() > 1 << 30 or orders.min() < 0:
+        if orders.size == 0 or max(abs(int(orders.max())), abs(int(orders.min()))) > 1 << 30:
             raise ValueError("n is empty or has an order beyond 2^30 in size; pass orders that float64 can resolve")
+        orders = np.abs(orders)
         if self.coefficients is not None:
             values = np.asarray(self.coefficients(orders), dtype=float)
-            errors = 16 * _ROUNDING * np.maximum(np.abs(values), abs(self.peak) / np.maximum(orders, 1) ** 2)
+            errors = 16 * ROUNDING * np.maximum(np.abs(values), abs(self.peak) / np.maximum(orders, 1) ** 2)
         else:
             values, errors = self._sampled_fourier(orders)
         return (values[()], errors[()]) if with_error else values[()]
@@ -180,35 +185,50 @@ class AngularDistance:
         A numerical test: False is shown by the negative coefficient; True holds up to `orders` and the estimates of
         `fourier`.
         """
+        orders = as_order(orders, "orders", most=1 << 24)
         values, errors = self.fourier(np.arange(orders + 1), with_error=True)
         return bool(np.all(values >= -errors))
 
     def systems(self, angles: Any) -> tuple[Any, Iterator[Systems]]:
         """The array namespace of `angles (..., m)`, and the systems `M rho = b` of all configurations, in chunks."""
-        angles = reduced(as_floating(angles, "angles", least_ndim=1))
-        xp = namespace(angles)
-        m = angles.shape[-1]
-        columns = xp.permute_dims(xp.reshape(angles, (-1, m)), (1, 0))
+        given = as_floating(angles, "angles", least_ndim=1)
+        xp = namespace(given)
+        m = given.shape[-1]
+        exact, columns = (xp.permute_dims(xp.reshape(a, (-1, m)), (1, 0)) for a in (given, reduced(given)))
         size = max(64, _CHUNK // (m * (m + 1)))
         if columns.shape[1] > size:
             keep_freed_memory()
-        return xp, (self._system(columns[:, k : k + size]) for k in range(0, columns.shape[1], size))
+        chunks = range(0, columns.shape[1], size)
+        return xp, (self._system(columns[:, k : k + size], exact[:, k : k + size]) for k in chunks)
 
-    def _system(self, angles: Array) -> Systems:
-        """The systems of `angles (m, B)`. Each pair of angles is evaluated once."""
+    def _system(self, angles: Array, exact: Array) -> Systems:
+        """The systems of the reduced `angles (m, B)`, `exact` being those given. Each pair is evaluated once.
+
+        Distinct floats never differ by a multiple of 2 pi: angles coincide if and only if they are equal as given.
+        """
         xp = namespace(angles)
         m = angles.shape[0]
         pairs = [(i, j) for i in range(m) for j in range(i)]
         differences = [angles[i] - angles[j] for i, j in pairs]
         values = self._at(xp.stack([xp.zeros_like(angles[0]), *differences, *angles]))
+        plain = value_only(values)
+        if not -_MOST_VALUE < float(xp.min(plain)) <= float(xp.max(plain)) < _MOST_VALUE:
+            raise ValueError(
+                f"{self.name} is not finite, or beyond {_MOST_VALUE:g}, at some of the distances; rescale it"
+            )
         entry = {(i, i): values[0] for i in range(m)} | {(i, m): values[len(pairs) + 1 + i] for i in range(m)}
         for value, (i, j) in zip(values[1 : len(pairs) + 1], pairs, strict=True):
             entry[i, j] = entry[j, i] = value
         rows = xp.reshape(xp.stack([entry[i, j] for i in range(m) for j in range(m + 1)]), (m, m + 1, -1))
         vanishing = xp.zeros_like(angles[0]) > (0 if self.rank is None or m <= self.rank else -1)
-        for difference in differences:
-            vanishing = vanishing | (difference == 0)
-        return Systems(maximal_minors(rows), vanishing, angles == 0)
+        for i, j in pairs:
+            vanishing = vanishing | (exact[i] == exact[j])
+        if getattr(angles, "requires_grad", False) and bool(xp.any(vanishing)):
+            raise ValueError(
+                "angles has coinciding students, where the gradient of these determinants cannot be computed. Move "
+                "them apart, or detach the angles"
+            )
+        return Systems(maximal_minors(rows), vanishing, exact == 0)
 
     def _at(self, difference: Array) -> Array:
         """F at a difference of reduced angles."""
@@ -226,7 +246,7 @@ class AngularDistance:
             samples = self(2 * math.pi * np.arange(size) / size)
             fine = np.fft.rfft(samples).real[orders] / size
             if coarse is not None:
-                error = np.abs(fine - coarse) + 16 * _ROUNDING * float(np.max(np.abs(samples)))
+                error = np.abs(fine - coarse) + 16 * ROUNDING * float(np.max(np.abs(samples)))
                 if size >= most or float(np.max(error)) < 1e-12:
                     return fine, error
             coarse, size = fine, 2 * size
@@ -237,6 +257,10 @@ def reduced(angles: Array) -> Array:
     xp = namespace(angles)
     if bool(xp.all((angles >= 0) & (angles < 2 * math.pi))):
         return angles
+    if bool(xp.any(xp.abs(angles) > _MOST_ANGLE)):
+        raise ValueError(f"an angle has size {float(xp.max(xp.abs(angles))):.3g}; pass angles modulo 2 pi")
+    if angles.dtype != xp.float64:
+        return xp.astype(reduced(xp.astype(angles, xp.float64)), angles.dtype)
     rest = xp.remainder(angles, 2 * math.pi)
     turns = xp.round((angles - rest) / (2 * math.pi))
     rest = rest - turns * (2 * PI_LOW)
@@ -245,12 +269,14 @@ def reduced(angles: Array) -> Array:
 
 def exponential(rate: float = 1.0) -> AngularDistance:
     """`f(t) = exp(-rate t)`, `rate > 0`; an angular-distance function."""
-    rate = _positive(rate, "rate")
+    rate = as_number(rate, "rate", above=True)
     return AngularDistance(
         lambda t: namespace(t).exp(-rate * t),
         f"exp(-{rate:g} t)",
         coefficients=lambda n: (
-            rate * (1 - (-1.0) ** n * math.exp(-rate * math.pi)) / (math.pi * (rate**2 + n.astype(float) ** 2))
+            rate
+            * np.where(n % 2 == 0, -math.expm1(-rate * math.pi), 1 + math.exp(-rate * math.pi))
+            / (math.pi * (rate**2 + n.astype(float) ** 2))
         ),
         ball=lambda t: (-rate * t).exp(),
         rounding=64 + 16 * rate,
@@ -259,9 +285,9 @@ def exponential(rate: float = 1.0) -> AngularDistance:
 
 def triangle(width: float = 1.0, offset: float = 0.0) -> AngularDistance:
     """`f(t) = offset + max(width - t, 0)`, `0 < width <= pi`, `offset >= 0`; an angular-distance function."""
-    width = _positive(width, "width")
-    if width > math.pi or not 0 <= offset < math.inf:
-        raise ValueError(f"width is {width} and offset {offset}; expected 0 < width <= pi and offset >= 0")
+    width, offset = as_number(width, "width", above=True), as_number(offset, "offset")
+    if width > math.pi:
+        raise ValueError(f"width is {width}; expected at most pi")
 
     def coefficients(n: np.ndarray) -> np.ndarray:
         k = np.maximum(n, 1).astype(float)
@@ -279,7 +305,7 @@ def triangle(width: float = 1.0, offset: float = 0.0) -> AngularDistance:
 
 def von_mises(concentration: float = 1.0) -> AngularDistance:
     """`f(t) = exp(concentration (cos t - 1))`, `concentration > 0`; an angular-distance function."""
-    concentration = _positive(concentration, "concentration")
+    concentration = as_number(concentration, "concentration", above=True)
 
     def coefficients(n: np.ndarray) -> np.ndarray:
         from scipy.special import ive
@@ -298,9 +324,11 @@ def von_mises(concentration: float = 1.0) -> AngularDistance:
 def fourier_series(coefficients: Sequence[float]) -> AngularDistance:
     """The truncated series `F(t) = c_0 + 2 sum_{n >= 1} c_n cos nt` of the complex coefficients `c_0..c_N`, of any
     signs."""
-    series = as_floating(np.asarray(coefficients, dtype=float), "coefficients", least_ndim=1)
-    if series.ndim != 1 or not series.any():
-        raise ValueError(f"coefficients has shape {series.shape}; expected a sequence c_0..c_N, not all 0")
+    series = np.asarray(as_floating(coefficients, "coefficients", least_ndim=1), dtype=float)
+    if series.ndim != 1:
+        raise ValueError(f"coefficients has shape {series.shape}; expected a sequence c_0..c_N")
+    if not series.any():
+        raise ValueError("coefficients are all 0; the zero function has no determinants worth taking")
     terms = [(n, float(c)) for n, c in enumerate(series) if c]
 
     def closed(n: np.ndarray) -> np.ndarray:
@@ -320,12 +348,6 @@ def fourier_series(coefficients: Sequence[float]) -> AngularDistance:
 def _join(xp: Any, columns: list[Array], angles: Any) -> Array:
     """Chunks `(m, B)` as one array of the shape of `angles`."""
     return xp.reshape(xp.permute_dims(xp.concat(columns, axis=-1), (1, 0)), np.shape(angles))
-
-
-def _positive(value: float, name: str) -> float:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value!r}; expected a positive finite number")
-    return float(value)
 
 
 def _arc_cosine_coefficients(n: np.ndarray) -> np.ndarray:

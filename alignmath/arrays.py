@@ -7,6 +7,7 @@ tensor can only arrive from a program that already has.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "SUM_BLOCK",
     "Array",
     "as_floating",
+    "as_number",
     "as_order",
     "broadcast_batches",
     "fixed_order_sum",
@@ -24,7 +26,9 @@ __all__ = [
     "namespace",
     "polar",
     "require_nonzero",
+    "require_resolved",
     "root",
+    "value_only",
 ]
 
 Array = Any
@@ -50,7 +54,7 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
 
     Python numbers, lists and integer arrays become float64; floating-point arrays keep their type. Raises
     `ValueError`, calling the argument `name`, for complex, empty, NaN or infinite input and for fewer than
-    `least_ndim` dimensions.
+    `least_ndim` dimensions, and for half precision, whose three digits these formulas would lose.
     """
     value: Any = given
     if not is_array_api_obj(given):
@@ -65,6 +69,8 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
         raise ValueError(f"{name} is complex; pass its real part if that is what is meant")
     if not xp.isdtype(value.dtype, "real floating"):
         value = xp.astype(value, xp.float64)
+    elif xp.finfo(value.dtype).eps > 1e-6:
+        raise ValueError(f"{name} has dtype {value.dtype}; pass float32 or float64")
     if value.ndim < least_ndim:
         raise ValueError(f"{name} has shape {tuple(value.shape)}; expected at least {least_ndim} dimension(s)")
     if 0 in value.shape:
@@ -76,15 +82,28 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
     return value
 
 
-def as_order(value: Any, name: str, *, most: int) -> int:
-    """`value` as a Python integer in `0..most`; anything else is a `ValueError` that says what is allowed."""
+def as_order(value: Any, name: str, *, most: int, least: int = 0, why: str = "") -> int:
+    """`value` as a Python integer in `least..most`; anything else is a `ValueError` with what is allowed, and `why`."""
     try:
         order = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} is {value!r}; expected an integer from 0 to {most}") from None
-    if isinstance(value, bool) or not 0 <= order <= most:
-        raise ValueError(f"{name} is {value!r}; expected an integer from 0 to {most} (beyond it float64 overflows)")
+        order = least - 1
+    if isinstance(value, bool) or not least <= order <= most:
+        raise ValueError(f"{name} is {value!r}; expected an integer from {least} to {most}{why}")
     return order
+
+
+def as_number(value: Any, name: str, *, least: float = 0.0, above: bool = False) -> float:
+    """`value` as a finite Python float of at least `least` (strictly `above` it, if asked); else a `ValueError`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not least <= number < math.inf or (above and number == least):
+        raise ValueError(
+            f"{name} is {value!r}; expected a finite number {'above' if above else 'of at least'} {least:g}"
+        )
+    return number
 
 
 def broadcast_batches(**shapes: Any) -> tuple[int, ...]:
@@ -97,7 +116,7 @@ def broadcast_batches(**shapes: Any) -> tuple[int, ...]:
 
 
 def fixed_order_sum(values: Array, *, axis: int) -> Array:
-    """Sum along `axis`, not the last, in an order that depends on the length of that axis alone.
+    """Sum along `axis` in an order that depends on the length of that axis alone.
 
     A library's own sum may add in another order when the other axes have another length; with this one a row of a batch
     has the same sum, to the bit, in any batch. It halves; on a CPU torch's own sum, which is faster, adds whole blocks
@@ -159,6 +178,32 @@ def require_nonzero(lengths: Array, name: str, why: str, *, among: Array | None 
         bad = bad & among
     if bool(xp.any(bad)):
         raise ValueError(f"{name}{list(_first(xp, bad))} is the zero vector; {why}")
+
+
+def require_resolved(vectors: Array, name: str, *, directions: bool = True) -> None:
+    """Raise `ValueError` for a vector, along the last axis, so long that squares overflow, or so short that they lose
+    digits (this only if `directions` are asked of it).
+
+    In float64 lengths from 1e-146 to 1e146 pass, in float32 from 4e-16 to 3e15; and the zero vector.
+    """
+    xp = namespace(vectors)
+    info = xp.finfo(vectors.dtype)
+    least = math.sqrt(float(info.smallest_normal) / float(info.eps))
+    size = xp.max(xp.abs(vectors), axis=-1)
+    bad = size > 1 / least
+    if directions:
+        bad = bad | ((size != 0) & (size < least))
+    if bool(xp.any(bad)):
+        where = _first(xp, bad)
+        raise ValueError(
+            f"{name}{list(where)} has length about {float(size[where]):.3g}; squares of lengths outside {least:.1g} to "
+            f"{1 / least:.1g} lose digits in {vectors.dtype}. Rescale: the formulas are homogeneous in the lengths"
+        )
+
+
+def value_only(values: Array) -> Array:
+    """`values` as a constant, through which torch's gradients do not flow."""
+    return values.detach() if is_torch_array(values) else values
 
 
 def _first(xp: Any, mask: Array) -> tuple[int, ...]:

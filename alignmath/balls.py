@@ -19,11 +19,13 @@ Ball = Callable[[Any], Any]
 
 
 def fold(x: Any) -> Any:
-    """Distance on the circle of the real number x from 0, a ball in `[0, pi]`."""
+    """Distance on the circle of the real number x from 0, a ball that encloses it; `[0, pi]` where precision ends."""
     x = abs(arb(x))
     turns = int((x / (2 * arb.pi())).mid().floor().fmpq().p)
     x = abs(x - 2 * turns * arb.pi())
-    return x if x < arb.pi() else 2 * arb.pi() - x
+    if x.rad() > 1:
+        return arb.pi() / 2 + arb(0, 1) * arb.pi() / 2
+    return x.min(2 * arb.pi() - x)
 
 
 def system(angles: Sequence[Any], ball: Ball) -> tuple[Any, list[Any]]:

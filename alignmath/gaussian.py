@@ -18,7 +18,17 @@ from typing import Any
 
 from array_api_compat import device
 
-from .arrays import Array, as_floating, as_order, broadcast_batches, namespace, polar, require_nonzero, root
+from .arrays import (
+    Array,
+    as_floating,
+    as_order,
+    broadcast_batches,
+    namespace,
+    polar,
+    require_nonzero,
+    require_resolved,
+    root,
+)
 
 __all__ = [
     "MOST_ORDER",
@@ -39,6 +49,7 @@ PI_LOW = 1.2246467991473532e-16
 """What `math.pi` lacks of pi."""
 MOST_ORDER = 300
 """Largest p + q whose moments are all below the largest float64."""
+_OVERFLOW = " (beyond it float64 overflows)"
 _NO_DIRECTION = "it has no direction, which this formula needs; leave it out"
 _SERIES = (
     0.3333333333333333,
@@ -80,9 +91,10 @@ def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
         return theta, xp.abs(x[0] * y[1] - x[1] * y[0])
     near = root(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
     far = root(sum((a + b) ** 2 for a, b in zip(x, y, strict=True)))
-    small, large = xp.minimum(near, far), xp.maximum(near, far)
+    acute = near <= far  # not minimum and maximum, whose derivatives at a right angle are halved
+    small, large = xp.where(acute, near, far), xp.where(acute, far, near)
     fold = 2 * xp.atan(small / xp.where(large > 0, large, xp.ones_like(large)))
-    return xp.where(near <= far, fold, math.pi - fold), near * far / 2
+    return xp.where(acute, fold, math.pi - fold), near * far / 2
 
 
 def pairwise_angles(vectors: Array, squares: Array, rows: int) -> tuple[Array, Array]:
@@ -125,17 +137,28 @@ def relu_moment(p: int, q: int, theta: Any) -> Array:
     """`E[(u)_+^p (v)_+^q]` for standard Gaussians u, v at angle `theta` (correlation `cos theta`).
 
     p, q: integers >= 0 with `p + q <= 300`; the power 0 is the step function `1(u > 0)`.
-    theta: any shape, radians, in `[0, pi]`. Returns the shape of `theta`; relative error below 1e-13 near both ends.
+    theta: any shape, radians, in `[0, pi]`. Returns the shape of `theta`; relative error below 1e-13 near both ends in
+    float64 (float32 is computed in float64 and rounded).
 
     Up to a right angle: Stein's lemma, `E[u g] = E[dg/du] + cos(theta) E[dg/dv]`, lowers the orders and every term is
     positive. Beyond it: `B(p+1, q+1) sin^(p+q+1)(theta) 2F1(p+1, q+1; (p+q+3)/2; cos^2(theta/2))`, a series of
     positive terms. Cho and Saul 2009 have the case p = q. Raises `ValueError` for other orders or angles.
     """
-    p = as_order(p, "p", most=MOST_ORDER)
-    q = as_order(q, "q", most=MOST_ORDER)
+    p = as_order(p, "p", most=MOST_ORDER, why=_OVERFLOW)
+    q = as_order(q, "q", most=MOST_ORDER, why=_OVERFLOW)
     if p + q > MOST_ORDER:
         raise ValueError(f"p + q is {p + q}; beyond {MOST_ORDER} the moment overflows float64")
     theta = _checked_angle(theta)
+    xp = namespace(theta)
+    if theta.dtype != xp.float64:
+        moment = _moment(p, q, xp.clip(xp.astype(theta, xp.float64), 0.0, math.pi))
+        if bool(xp.any(moment > float(xp.finfo(theta.dtype).max))):
+            raise ValueError(f"the moment of order p = {p}, q = {q} overflows {theta.dtype}; pass theta in float64")
+        return xp.astype(moment, theta.dtype)
+    return _moment(p, q, theta)
+
+
+def _moment(p: int, q: int, theta: Array) -> Array:
     xp = namespace(theta)
     closed = _low_moment(p, q, theta)
     if closed is not None:
@@ -147,7 +170,9 @@ def relu_moment(p: int, q: int, theta: Any) -> Array:
     series = 1.0
     for ratio in _hypergeometric_ratios(p, q):
         series = 1.0 + (ratio * half * half) * series
-    return xp.where(obtuse, _beta_factor(p, q) * sine ** (p + q + 1) * series, acute_moment)
+    n = p + q + 1  # the power of the sine alone may underflow
+    obtuse_moment = _beta_factor(p, q) * sine ** (n // 2) * sine ** (n - n // 2) * series
+    return xp.where(obtuse, obtuse_moment, acute_moment)
 
 
 def arc_cosine_profile(n: int, theta: Any) -> Array:
@@ -163,13 +188,20 @@ def arc_cosine_kernel(n: int, x: Any, y: Any) -> Array:
     N(0, I)`.
 
     x, y: `(..., d)`, broadcast against each other (`x[:, None, :], y[None, :, :]` gives a Gram matrix). Returns
-    `(...)`. For n = 0 the vectors need a direction: zero ones raise `ValueError`. For n >= 1 they give 0.
+    `(...)`. For n = 0 the vectors need a direction: zero ones raise `ValueError`. For n >= 1 they give 0. Raises
+    `ValueError`, too, where the value overflows.
     """
-    n = as_order(n, "n", most=MOST_ORDER // 2)
+    n = as_order(n, "n", most=MOST_ORDER // 2, why=_OVERFLOW)
     x, y = _vectors(x, y)
     (x_unit, x_length), (y_unit, y_length) = (_unit(v, name, zero=n > 0) for v, name in ((x, "x"), (y, "y")))
     theta, _ = angle_and_sine(_components(x_unit), _components(y_unit))
-    return 2 * (x_length * y_length) ** n * relu_moment(n, n, theta)
+    xp = namespace(theta)
+    scale = x_length * y_length
+    if n > 0 and bool(xp.any(scale > (float(xp.finfo(theta.dtype).max) / (2 * _half_moment(2 * n))) ** (1 / n))):
+        raise ValueError(
+            f"the kernel of order n = {n} overflows for these lengths; rescale x and y (it is homogeneous)"
+        )
+    return 2 * scale**n * relu_moment(n, n, theta)
 
 
 def step_relu_vector(w: Any, v: Any) -> Array:
@@ -195,7 +227,7 @@ def step_step_matrix(w: Any, v: Any) -> Array:
     xp = namespace(w, v)
     w_unit, v_unit = _unit(w, "w")[0], _unit(v, "v")[0]
     theta, sine = angle_and_sine(_components(w_unit), _components(v_unit))
-    p, q = _unit(w_unit + v_unit, "w + v", zero=True)[0], _unit(w_unit - v_unit, "w - v", zero=True)[0]
+    p, q = polar(w_unit + v_unit, axis=-1)[1], polar(w_unit - v_unit, axis=-1)[1]
     swap = p[..., :, None] * p[..., None, :] - q[..., :, None] * q[..., None, :]
     identity = xp.eye(w.shape[-1], dtype=w.dtype, device=device(w))
     return ((math.pi - theta)[..., None, None] * identity + sine[..., None, None] * swap) / (2 * math.pi)
@@ -207,8 +239,9 @@ def _polar_angle(x: Array, y: Array, length: Any) -> Array:
     Not by atan2: torch computes the last few entries of an array by another routine, and they differ in the last bit.
     """
     xp = namespace(x)
-    fold = 2 * xp.atan(y / (length + xp.abs(x)))
-    return xp.where(x >= 0, fold, math.pi - fold)
+    ahead = x >= 0
+    fold = 2 * xp.atan(y / (length + xp.where(ahead, x, -x)))  # not abs, whose derivative at 0 is 0
+    return xp.where(ahead, fold, math.pi - fold)
 
 
 def _planar_angle(x: Array, y: Array) -> Array:
@@ -304,6 +337,7 @@ def _vectors(x: Any, y: Any, x_name: str = "x", y_name: str = "y") -> tuple[Arra
 
 def _unit(v: Array, name: str, *, zero: bool = False) -> tuple[Array, Array]:
     """Directions `(..., d)` and lengths `(...)`; zero vectors raise `ValueError`, or stay zero where `zero` is true."""
+    require_resolved(v, name)
     lengths, units = polar(v, axis=-1)
     if not zero:
         require_nonzero(lengths, name, _NO_DIRECTION)

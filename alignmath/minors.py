@@ -18,6 +18,8 @@ __all__ = ["ROUNDING", "Minors", "maximal_minors", "sign_threshold"]
 
 ROUNDING = 2.0**-53
 """Unit roundoff of float64."""
+_SMALL = 1e-30
+"""Sums of squares above this keep their digits, in float32 too."""
 
 
 class Minors(NamedTuple):
@@ -40,10 +42,16 @@ class Minors(NamedTuple):
 
 
 def maximal_minors(rows: Array) -> Minors:
-    """Minors of the matrices `[A | b]` given as `rows (m, m+1, B)`."""
+    """Minors of the matrices `[A | b]` given as `rows (m, m+1, B)`, of entries that can be squared without overflow."""
     xp = namespace(rows)
     m = rows.shape[0]
-    scales = root(xp.sum(rows * rows, axis=0))
+    total = xp.sum(rows * rows, axis=0)
+    if bool(xp.any(total < _SMALL)):  # squares may have lost digits
+        size = xp.max(xp.abs(rows), axis=0)
+        shrunk = rows / _or_one(size)[None, ...]
+        scales = size * root(xp.sum(shrunk * shrunk, axis=0))
+    else:
+        scales = root(total)
     columns = xp.permute_dims(rows / _or_one(scales)[None, ...], (1, 0, 2))
     reflectors: list[tuple[Array, Array]] = []
     triangle: list[tuple[Array, Array]] = []
@@ -51,7 +59,7 @@ def maximal_minors(rows: Array) -> Minors:
     for _ in range(m):
         vector, rest = columns[:, 0], columns[:, 1:]
         head = vector[0]
-        length = xp.sqrt(xp.sum(vector * vector, axis=0))
+        length = root(xp.sum(vector * vector, axis=0))
         diagonal = xp.where(head >= 0, -length, length)
         vector = xp.concat([(head - diagonal)[None, ...], vector[1:]], axis=0)
         factor = -1 / _or_one(diagonal * vector[0])

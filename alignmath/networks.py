@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, as_floating, broadcast_batches, namespace, polar
+from .arrays import Array, as_floating, as_order, broadcast_batches, namespace, polar
 
 __all__ = ["TwoLayerReLU", "gaussian_weights", "orthonormal", "planar", "regular_polygon"]
 
@@ -84,7 +84,8 @@ class TwoLayerReLU:
         xp = namespace(self.hidden, x)
         if x.ndim != 2 or x.shape[-1] != self.dimension:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {self.dimension}), one input a row")
-        active = xp.clip(self.hidden @ xp.matrix_transpose(x), min=0.0)
+        kind = xp.result_type(self.hidden, x)
+        active = xp.clip(xp.astype(self.hidden, kind) @ xp.matrix_transpose(xp.astype(x, kind)), min=0.0)
         return xp.sum(self.output[..., None] * active, axis=-2)
 
 
@@ -103,6 +104,7 @@ def planar(angles: Any, lengths: Any = 1.0) -> TwoLayerReLU:
     if isinstance(lengths, int | float):
         lengths = xp.full_like(angles, float(lengths))
     lengths = as_floating(lengths, "lengths")
+    broadcast_batches(angles=angles.shape, lengths=lengths.shape)
     if bool(xp.any(lengths < 0)):
         raise ValueError("lengths has a negative entry; turn the angle by pi instead")
     return TwoLayerReLU(xp.stack([lengths * xp.cos(angles), lengths * xp.sin(angles)], axis=-1))
@@ -111,15 +113,14 @@ def planar(angles: Any, lengths: Any = 1.0) -> TwoLayerReLU:
 def regular_polygon(neurons: int, length: float = 1.0, phase: float = 0.0) -> TwoLayerReLU:
     """Teacher in the plane whose neurons of equal `length` point at the corners of a regular polygon, the first at
     `phase`."""
-    if neurons < 1:
-        raise ValueError(f"neurons is {neurons}; a teacher needs at least one")
+    neurons = as_order(neurons, "neurons", least=1, most=10**6)
     return planar(phase + 2 * np.pi * np.arange(neurons) / neurons, float(length))
 
 
 def orthonormal(neurons: int, dimension: int) -> TwoLayerReLU:
     """Teacher whose neurons are the first `neurons` unit vectors of R^dimension."""
-    if not 1 <= neurons <= dimension:
-        raise ValueError(f"neurons is {neurons}; R^{dimension} has between 1 and {dimension} orthonormal vectors")
+    dimension = as_order(dimension, "dimension", least=1, most=10**5)
+    neurons = as_order(neurons, "neurons", least=1, most=dimension, why=f", the orthonormal vectors of R^{dimension}")
     return TwoLayerReLU(np.eye(dimension)[:neurons])
 
 
@@ -127,6 +128,8 @@ def gaussian_weights(
     neurons: int, dimension: int, rng: np.random.Generator, *, scale: float = 1.0, batch: tuple[int, ...] = ()
 ) -> TwoLayerReLU:
     """Network(s) with independent hidden weights `N(0, scale^2)` and output weights 1; `batch` networks at once."""
-    if neurons < 1 or dimension < 1:
-        raise ValueError(f"neurons is {neurons} and dimension {dimension}; both must be at least 1")
+    neurons = as_order(neurons, "neurons", least=1, most=10**9)
+    dimension = as_order(dimension, "dimension", least=1, most=10**9)
+    if not isinstance(batch, tuple):
+        raise ValueError(f"batch is {batch!r}; expected a shape, such as (1000,)")
     return TwoLayerReLU(scale * rng.standard_normal((*batch, neurons, dimension)))

@@ -21,7 +21,17 @@ from typing import Any, NamedTuple
 from array_api_compat import device
 
 from . import gaussian
-from .arrays import Array, as_floating, broadcast_batches, fixed_order_sum, namespace, polar, require_nonzero
+from .arrays import (
+    Array,
+    as_floating,
+    broadcast_batches,
+    fixed_order_sum,
+    namespace,
+    polar,
+    require_nonzero,
+    require_resolved,
+    value_only,
+)
 from .networks import TwoLayerReLU
 
 __all__ = [
@@ -54,8 +64,10 @@ class Gradient(NamedTuple):
 def loss(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     """`E[(student(x) - teacher(x))^2] / 2` over `x ~ N(0, I)`: shape of the (broadcast) batch, never negative.
 
-    At zero loss the result is 0 up to rounding of the order `1e-16 (sum |c_n| |z_n|)^2`. Raises `ValueError` if the
-    input dimensions or batches of the two networks do not fit.
+    At zero loss the result is 0 up to rounding of the order `1e-16 (sum |c_n| |z_n|)^2`. torch's gradients flow
+    through; for second derivatives use `hessian`, as torch's are wrong at exactly antipodal pairs, where it loses sight
+    of the curvature. Raises `ValueError` if the input dimensions or batches of the two networks do not fit, and for
+    lengths above 1e146.
     """
     return neuron_loss(*_residual(student, teacher))
 
@@ -64,9 +76,9 @@ def gradient(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Gradient:
     """Gradient of `loss` by the student's hidden and output weights: `Gradient(hidden, output)`.
 
     Raises `ValueError` where a student with hidden weight 0 has a non-zero output weight: the loss is not
-    differentiable there.
+    differentiable there; and for students of lengths outside 1e-146 to 1e146.
     """
-    neurons, signed = _residual(student, teacher)
+    neurons, signed = _residual(student, teacher, directions=True)
     xp = namespace(neurons)
     m = student.width
     output = signed[:m, ...]
@@ -88,7 +100,7 @@ def stationarity(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     over `a_i`. It vanishes if and only if the gradient does. Raises `ValueError` for a student of length 0, for
     which (2) has no meaning.
     """
-    neurons, signed = _residual(student, teacher)
+    neurons, signed = _residual(student, teacher, directions=True)
     xp = namespace(neurons)
     m = student.width
     require_nonzero(
@@ -105,13 +117,15 @@ def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
 
     The block of students i, j is `a_i a_j E[x x^T step(w_i.x) step(w_j.x)]`; the diagonal blocks have besides
     `a_i sum_n c_n |z_n| sin(t_in) (I + n n^T - u u^T) / (2 pi |w_i|)`, with u along `w_i` and n the unit vector
-    orthogonal to it in the plane of `w_i` and `z_n`. Raises `ValueError` for a student with hidden weight 0.
+    orthogonal to it in the plane of `w_i` and `z_n`. Raises `ValueError` where a student with hidden weight 0 has a
+    non-zero output weight, like `gradient`.
     """
-    neurons, signed = _residual(student, teacher)
+    neurons, signed = _residual(student, teacher, directions=True)
     xp = namespace(neurons)
     m, d = student.width, student.dimension
     lengths, units = polar(neurons, axis=0)
-    require_nonzero(xp.moveaxis(lengths[:m, ...], 0, -1), "student", _KINK)
+    among = xp.moveaxis(signed[:m, ...], 0, -1) != 0
+    require_nonzero(xp.moveaxis(lengths[:m, ...], 0, -1), "student", _KINK, among=among)
     output, units = xp.moveaxis(signed[:m, ...], 0, -1), xp.moveaxis(units, (0, 1), (-1, -2))
     lengths, signed = xp.moveaxis(lengths, 0, -1), xp.moveaxis(signed, 0, -1)
     own, other = units[..., :m, None, :], units[..., None, :, :]
@@ -122,10 +136,15 @@ def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     _, across = polar(across, axis=-1)
     identity = xp.eye(d, dtype=neurons.dtype, device=device(neurons))
     bend = identity + across[..., :, None] * across[..., None, :] - own[..., :, None] * own[..., None, :]
-    scale = output[..., :, None] * signed[..., None, :] * lengths[..., None, :] / lengths[..., :m, None]
+    own_lengths = lengths[..., :m, None]
+    own_lengths = xp.where(own_lengths > 0, own_lengths, xp.ones_like(own_lengths))
+    scale = output[..., :, None] * signed[..., None, :] * lengths[..., None, :] / own_lengths
     curvature = xp.sum((scale * sine / (2 * math.pi))[..., None, None] * bend, axis=-3)
 
-    pairs = gaussian.step_step_matrix(units[..., :m, None, :], units[..., None, :m, :])
+    silent = xp.zeros_like(units[..., :m, :])
+    silent[..., 0] = 1  # any direction, for students of length 0 and output 0
+    directions = xp.where((lengths[..., :m] > 0)[..., None], units[..., :m, :], silent)
+    pairs = gaussian.step_step_matrix(directions[..., :, None, :], directions[..., None, :, :])
     blocks = (output[..., :, None] * output[..., None, :])[..., None, None] * pairs
     blocks = (
         blocks
@@ -136,6 +155,7 @@ def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
 
 def empirical_loss(student: TwoLayerReLU, teacher: TwoLayerReLU, x: Any) -> Array:
     """Mean of `(student(x) - teacher(x))^2 / 2` over the rows of `x (n, d)`: the finite-sample version of `loss`."""
+    _residual(student, teacher)
     xp = namespace(student.hidden, teacher.hidden)
     return xp.mean((student(x) - teacher(x)) ** 2, axis=-1) / 2
 
@@ -161,7 +181,7 @@ def neuron_loss(neurons: Array, signed: Array) -> Array:
     linear = fixed_order_sum(signed * neurons, axis=1)
     square, bent = fixed_order_sum(linear * linear, axis=0), fixed_order_sum(weight * overlap, axis=0)
     value = square / 4 + bent / (4 * math.pi)
-    return xp.clip(value, min=0.0)
+    return value + value_only(xp.clip(value, min=0.0) - value)  # clipped, with its derivatives
 
 
 def neuron_gradient(
@@ -213,8 +233,15 @@ def _squares(neurons: Array) -> Array:
     return fixed_order_sum(neurons * neurons, axis=0) + float(namespace(neurons).finfo(neurons.dtype).smallest_normal)
 
 
-def _residual(student: TwoLayerReLU, teacher: TwoLayerReLU) -> tuple[Array, Array]:
-    """Neurons `(d, n, ...)` and signed output weights `(n, ...)` of student minus teacher, the common batch last."""
+def _residual(student: TwoLayerReLU, teacher: TwoLayerReLU, *, directions: bool = False) -> tuple[Array, Array]:
+    """Neurons `(d, n, ...)` and signed output weights `(n, ...)` of student minus teacher, the common batch last.
+
+    directions: whether the students' directions matter, so that they must not be too short to have one.
+    """
+    for network, name in ((student, "student"), (teacher, "teacher")):
+        if not isinstance(network, TwoLayerReLU):
+            raise ValueError(f"{name} is of type {type(network).__name__}; pass TwoLayerReLU(hidden)")
+        require_resolved(network.hidden, name, directions=directions and name == "student")
     xp = namespace(student.hidden, teacher.hidden)
     if student.dimension != teacher.dimension:
         raise ValueError(

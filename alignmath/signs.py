@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from .arrays import Array, as_floating, namespace
+from .arrays import Array, as_floating, as_order, namespace, value_only
 from .minors import ROUNDING, sign_threshold
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ _RELATIVE = 256 * ROUNDING
 def determinant_signs(kernel: AngularDistance, angles: Any, *, most_bits: int, undecided: int | None) -> Array:
     """See `AngularDistance.determinant_signs`."""
     angles, xp = _as_float64(angles)
+    most_bits = as_order(most_bits, "most_bits", least=64, most=1 << 30)
+    if undecided is not None and as_order(undecided, "undecided", least=-127, most=127) in (-1, 0, 1):
+        raise ValueError(f"undecided is {undecided}; take an integer that is no sign, such as 2")
     _, chunks = kernel.systems(angles)
     signs = xp.permute_dims(xp.concat([_float_signs(kernel, chunk) for chunk in chunks], axis=-1), (1, 0))
     for row, configuration in _rows(xp, xp.any(signs == _UNDECIDED, axis=-1), angles):
@@ -38,6 +41,7 @@ def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int
     from .balls import leading_minors, settled_signs
 
     angles, xp = _as_float64(angles)
+    most_bits = as_order(most_bits, "most_bits", least=64, most=1 << 30)
     m = angles.shape[-1]
     flat = xp.reshape(angles, (-1, m))
     _, chunks = kernel.systems(angles)
@@ -94,7 +98,7 @@ def _ball(kernel: AngularDistance) -> Any:
 def _as_float64(angles: Any) -> tuple[Array, Any]:
     angles = as_floating(angles, "angles", least_ndim=1)
     xp = namespace(angles)
-    return xp.astype(angles, xp.float64), xp
+    return value_only(xp.astype(angles, xp.float64)), xp
 
 
 def _rows(xp: Any, mask: Array, angles: Array) -> Any:

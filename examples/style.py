@@ -66,10 +66,13 @@ def run(
     )
     parser.add_argument("--profile", choices=("quick", "full"), default="full", help="quick: coarser, for tests")
     options = parser.parse_args(argv)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {options.out} is no folder that can be written: {error}")
     data = compute(options.profile == "quick")
     with settings():
         figure = draw(data)
-        options.out.mkdir(parents=True, exist_ok=True)
         path = options.out / f"{name}.png"
         figure.savefig(path, dpi=130, metadata={"Title": title, "Description": describe(data)})
     arrays: dict[str, Any] = {key: np.asarray(value) for key, value in data.items()}

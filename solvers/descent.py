@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from alignmath import population
 from alignmath.arrays import (
     SUM_BLOCK,
     as_floating,
+    as_number,
     as_order,
     broadcast_batches,
     fixed_order_sum,
@@ -74,10 +75,10 @@ def descend(
     students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind. teacher: one network, or a
     batch that broadcasts. step: a number, or `(...)`, one for each run. record: the iterations at which to keep what
     `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the first and the last.
-    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every` at which its gradient norm
-    or its loss is at most this (0: never). train_output: train the output weights too. inputs: a sample `(n, d)` to
-    take the place of the Gaussian expectation (the last bits of a run then depend on its batch). device: where torch
-    computes; by default where the students are.
+    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every`, or the last iteration, at
+    which its gradient norm or its loss is at most this (0: never); `record` has no part in it. train_output: train the
+    output weights too. inputs: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run
+    then depend on its batch). device: where torch computes; by default where the students are.
 
     Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
     diverges or has a student collapse is stopped and reported in `status`; the others are not disturbed.
@@ -86,9 +87,11 @@ def descend(
 
     started = clock.perf_counter()
     iterations = as_order(iterations, "iterations", most=10**9)
-    if check_every < 1:
-        raise ValueError(f"check_every is {check_every}; expected at least 1")
+    check_every = as_order(check_every, "check_every", least=1, most=10**9)
+    gradient_tolerance = as_number(gradient_tolerance, "gradient_tolerance")
+    loss_tolerance = as_number(loss_tolerance, "loss_tolerance")
     moments = _moments(record, iterations)
+    keep = (keep,) if isinstance(keep, str) else keep
     unknown = set(keep) - set(_KEPT)
     if unknown:
         raise ValueError(f"keep names {sorted(unknown)}; expected some of {list(_KEPT)}")
@@ -97,7 +100,10 @@ def descend(
     runs = math.prod(batch)
     is_torch = isinstance(students.hidden, torch.Tensor)
     home = students.hidden.device if is_torch else torch.device("cpu")
-    device = torch.device(device) if device is not None else home
+    try:
+        device = torch.device(device) if device is not None else home
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}: {error}") from None
 
     def load(array: Any, *core: int) -> torch.Tensor:
         """The array on the device, `(*core, runs)`, contiguous."""
@@ -195,8 +201,14 @@ def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, pl
 
     for iteration in range(plan.iterations + 1):
         recorded, final = iteration in plan.moments, iteration == plan.iterations
+        checked = final or iteration % plan.check_every == 0
         by_hidden, by_output = _gradient(neurons, signed, plan)
-        if recorded or final or iteration % plan.check_every == 0:
+        if recorded and not checked:
+            finite = torch.isfinite(_norm(by_hidden, by_output))
+            put_away(finite, (neurons, signed))
+            put_away(~finite, finite_state)
+            history.append(_measured(*ended, plan))
+        if checked:
             norm = _norm(by_hidden, by_output)
             codes = torch.full_like(alive, -1)
             if plan.loss_tolerance > 0:
@@ -291,9 +303,13 @@ def flow(
     from scipy.integrate import solve_ivp
 
     started = clock.perf_counter()
-    times = np.asarray(as_floating(times, "times", least_ndim=1))
-    if times.ndim != 1 or np.any(np.diff(times) <= 0):
-        raise ValueError("times must be one increasing sequence")
+    times = np.asarray(as_floating(times, "times", least_ndim=1), dtype=float)
+    if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
+        raise ValueError(f"times has shape {times.shape}; expected one increasing sequence of at least two times")
+    relative_tolerance = as_number(relative_tolerance, "relative_tolerance", above=True)
+    absolute_tolerance = as_number(absolute_tolerance, "absolute_tolerance", above=True)
+    if not (isinstance(student.hidden, np.ndarray) and isinstance(teacher.hidden, np.ndarray)):
+        raise ValueError("flow works on NumPy networks; convert the weights, or use descend")
     if student.batch or teacher.batch:
         raise ValueError(
             f"flow follows one run; the batches are {student.batch} and {teacher.batch}. Use descend, or a loop"
@@ -318,7 +334,7 @@ def flow(
     def shortest(_: float, state: np.ndarray) -> float:
         return float(np.min(np.linalg.norm(state[: m * d].reshape(m, d), axis=1))) - floor
 
-    shortest.terminal = True  # type: ignore[attr-defined]
+    shortest.terminal, shortest.direction = True, -1  # type: ignore[attr-defined]
     start = np.concatenate(
         [np.ravel(student.hidden), np.asarray(student.output)] if train_output else [np.ravel(student.hidden)]
     )
@@ -362,6 +378,8 @@ def flow(
 def _moments(record: Sequence[int] | None, iterations: int) -> list[int]:
     if record is None:
         return sorted({0, iterations})
+    if not isinstance(record, Iterable):
+        raise ValueError(f"record is {record!r}; expected a sequence of iterations, such as [0, 10, 1000]")
     moments = sorted({as_order(k, "record", most=iterations) for k in record})
     if not moments:
         raise ValueError("record is empty; name at least one iteration, or leave it out for the first and the last")

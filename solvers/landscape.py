@@ -11,7 +11,7 @@ import time as clock
 import numpy as np
 
 from alignmath import population
-from alignmath.arrays import as_order
+from alignmath.arrays import as_number, as_order
 from alignmath.networks import TwoLayerReLU
 
 from .solution import CriticalPoints
@@ -35,6 +35,7 @@ def critical_points(
     """
     started = clock.perf_counter()
     iterations = as_order(iterations, "iterations", most=10**6)
+    tolerance, collapse = as_number(tolerance, "tolerance"), as_number(collapse, "collapse")
     if len(starts.batch) != 1 or teacher.batch:
         raise ValueError(
             f"the batches are {starts.batch} and {teacher.batch}; expected starts (B, m, d) and one teacher"

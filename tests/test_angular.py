@@ -94,6 +94,41 @@ def test_signs_are_those_of_ball_arithmetic(kernel, m):
             assert found.tolist() == [1 if d > 0 else -1 if d < 0 else 7 for d in exact]
 
 
+@pytest.mark.parametrize(
+    ("angles", "signs"),
+    [
+        ([-0.1, np.nextafter(-0.1, 0)], [-1, 1]),
+        ([-1e-300, -2e-300], [1, -1]),
+        ([6.283185307179586, -1e-17], [-1, 1]),
+    ],
+)
+def test_distinct_angles_that_reduce_to_one_float_are_told_apart(angles, signs):
+    with ctx.workprec(8000):
+        exact = balls.replaced_determinants(angles, ARC_COSINE.ball)
+        assert [1 if d > 0 else -1 if d < 0 else 0 for d in exact] == signs
+    assert ARC_COSINE.determinant_signs(angles).tolist() == signs
+    assert ARC_COSINE.is_positive_definite(angles)
+
+
+def test_folding_encloses_the_distance_at_any_precision():
+    rng = np.random.default_rng(11)
+    for x in 10 ** rng.uniform(30, 40, 300):
+        with ctx.workprec(2000):
+            exact = balls.fold(float(x))
+        with ctx.workprec(128):
+            assert balls.fold(float(x)).overlaps(exact)
+            assert balls.fold(float(x)).contains(exact.mid())
+
+
+def test_kernels_of_any_scale_keep_hadamards_bound():
+    steep = exponential(150.0)
+    np.testing.assert_allclose(steep.replaced_determinants([3.0]), np.exp(-450.0), rtol=1e-12)
+    for scale in (1e-165, 1e140):
+        kernel = AngularDistance(lambda t, c=scale: c * (math.pi - t), "scaled")
+        plain = LINEAR.replaced_determinants([2.0])
+        np.testing.assert_allclose(kernel.replaced_determinants([2.0]), scale * plain, rtol=1e-13)
+
+
 def near_degenerate(rng: np.random.Generator, count: int, m: int) -> np.ndarray:
     """The family on which plain float64 shows false positive signs: (10^U(-6,-2), U(0, 2 pi), ..., 2 pi - 10^U(-9,-2))."""
     angles = rng.uniform(0, 2 * np.pi, (count, m))
@@ -183,6 +218,10 @@ def test_a_negative_coefficient_is_seen():
     assert not AngularDistance(lambda t: np.exp(-t) - 0.5 * np.cos(2 * t), "dip").is_angular_distance(orders=16)
 
 
+def test_coefficients_of_a_slow_exponential_keep_their_digits():
+    assert exponential(1e-10).fourier(0) == pytest.approx(1 - math.pi * 1e-10 / 2, abs=1e-15)
+
+
 def test_coefficients_of_the_paper_function():
     found = ARC_COSINE.fourier([0, 1, 2, 3, 4, 6])
     expected = [4 / np.pi, np.pi / 4, 4 / (9 * np.pi), 0, 4 / (225 * np.pi), 4 / (1225 * np.pi)]
@@ -214,6 +253,16 @@ def test_torch_in_torch_out_with_gradients():
         numeric = (ARC_COSINE.minimum_determinant(up) - ARC_COSINE.minimum_determinant(down)) / 2e-6
         np.testing.assert_allclose(slope[:, i], numeric, atol=1e-6)
     assert ARC_COSINE.determinant_signs(angles.detach()).dtype == torch.int8
+
+
+def test_gradients_through_a_student_at_the_teacher_are_kept():
+    angles = torch.tensor([0.0, 1.0, 2.5], dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(ARC_COSINE.replaced_determinants, angles).numpy()
+    step = 1e-6
+    for j in range(3):
+        shift = step * np.eye(3)[j]
+        after, before = (ARC_COSINE.replaced_determinants(angles.numpy() + sign * shift) for sign in (1, -1))
+        np.testing.assert_allclose(jacobian[:, j], (after - before) / (2 * step), atol=1e-8)
 
 
 def test_shapes_follow_the_batch():
@@ -251,12 +300,25 @@ def test_undecidable_signs_are_refused_not_guessed():
         (lambda: ARC_COSINE(np.inf), "finite"),
         (lambda: ARC_COSINE.fourier(1.5), "integers"),
         (lambda: ARC_COSINE.fourier(2**40), r"2\^30"),
+        (lambda: ARC_COSINE.fourier(10**30), r"2\^30"),
+        (lambda: ARC_COSINE.is_angular_distance(orders=-1), "orders is -1"),
+        (lambda: ARC_COSINE.is_angular_distance(orders=10**10), "orders is 10000000000"),
+        (lambda: ARC_COSINE.determinant_signs([1.0, 1e20]), "modulo 2 pi"),
+        (lambda: ARC_COSINE.determinant_signs([1.0, 2.0], undecided=1000), "undecided is 1000"),
+        (lambda: ARC_COSINE.determinant_signs([1.0, 2.0], undecided=0), "no sign"),
+        (lambda: ARC_COSINE.determinant_signs([1.0, 2.0], most_bits=-5), "most_bits is -5"),
+        (lambda: ARC_COSINE.determinant(torch.tensor([1.0, 1.0, 2.0], requires_grad=True)), "coinciding students"),
+        (lambda: AngularDistance(lambda t: t * np.nan, "broken").determinant([1.0, 2.0]), "broken is not finite"),
+        (lambda: AngularDistance(lambda t: 1e160 * t, "huge").determinant([1.0, 2.0]), "rescale it"),
+        (lambda: exponential("a"), "rate is 'a'"),
+        (lambda: triangle(1.0, "a"), "offset is 'a'"),
+        (lambda: fourier_series([1j]), "complex"),
         (lambda: exponential(0.0), "rate is 0.0"),
         (lambda: triangle(4.0), "width is 4.0"),
-        (lambda: triangle(1.0, -1.0), "offset -1.0"),
+        (lambda: triangle(1.0, -1.0), "offset is -1.0"),
         (lambda: von_mises(math.nan), "concentration is nan"),
         (lambda: fourier_series([]), "empty"),
-        (lambda: fourier_series([0.0, 0.0]), "not all 0"),
+        (lambda: fourier_series([0.0, 0.0]), "all 0"),
     ],
 )
 def test_bad_input_is_named(call, message):

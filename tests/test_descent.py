@@ -100,6 +100,16 @@ def test_runs_stop_at_their_tolerances_and_keep_their_last_state():
     assert descend(TwoLayerReLU(students.hidden[:1]), TEACHER, 0.5, one - 1).final_loss[0] > 1e-8
 
 
+def test_what_is_recorded_changes_nothing():
+    students = gaussian_weights(4, 2, np.random.default_rng(8), batch=(40,))
+    plain = descend(students, TEACHER, 0.5, 300, loss_tolerance=1e-6, check_every=100)
+    recorded = descend(students, TEACHER, 0.5, 300, loss_tolerance=1e-6, check_every=100, record=[0, 37, 150, 250])
+    np.testing.assert_array_equal(plain.stopped, recorded.stopped)
+    np.testing.assert_array_equal(plain.final.hidden, recorded.final.hidden)
+    assert len(np.unique(plain.stopped)) > 1
+    np.testing.assert_array_equal(recorded.hidden[1], descend(students, TEACHER, 0.5, 37).final.hidden)
+
+
 def test_what_was_asked_for_is_kept():
     students = gaussian_weights(3, 2, np.random.default_rng(5), batch=(2, 4))
     found = descend(students, TEACHER, 0.1, 20, record=[20, 0, 7], keep=("loss",))
@@ -164,6 +174,12 @@ def test_flow_follows_small_steps_of_descent():
     np.testing.assert_allclose(both.final.output, expected.final.output, atol=5e-4)
 
 
+def test_flow_starts_from_a_tiny_student_that_grows():
+    run = flow(TwoLayerReLU([[1e-13, 0.0]]), TwoLayerReLU([[1.0, 0.0]]), [0.0, 1.0, 2.0])
+    assert run.status == RunStatus.FINISHED
+    np.testing.assert_allclose(run.hidden[:, 0, 0], 1 - np.exp(-np.array([0.0, 1.0, 2.0]) / 2), atol=1e-9)
+
+
 def test_flow_ends_where_a_student_shrinks_to_nothing():
     opposite = TwoLayerReLU([[-1.0, 0.0]])  # it keeps its direction and decays like exp(-t/2)
     found = flow(opposite, TEACHER, np.linspace(0, 100, 11))
@@ -193,6 +209,13 @@ def test_descent_reports_a_student_that_reaches_zero():
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, record=[]), "record is empty"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, keep=("weights",)), "keep names"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, check_every=0), "check_every is 0"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 5, check_every=2.5), "check_every is 2.5"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 5, gradient_tolerance=np.nan), "gradient_tolerance is nan"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 5, loss_tolerance=-1), "loss_tolerance is -1"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 5, record=3), "record is 3"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 5, device="foo"), "device is 'foo'"),
+        (lambda: flow(TEACHER, TEACHER, [0.0, 1.0], relative_tolerance=np.nan), "relative_tolerance is nan"),
+        (lambda: flow(TEACHER, TEACHER, [0.0]), "at least two times"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, inputs=np.ones((3, 5))), r"expected \(n, 2\)"),
         (lambda: descend(TEACHER, TwoLayerReLU([[1.0, 0.0, 0.0]]), 0.1, 5), "dimension 2"),
         (lambda: flow(TEACHER, TEACHER, [1.0, 0.5]), "increasing"),

@@ -51,6 +51,34 @@ def test_profile_keeps_relative_accuracy_where_it_vanishes():
             assert abs(mp.mpf(float(found)) / exact - 1) < 2e-15
 
 
+@pytest.mark.parametrize(("p", "q", "theta"), [(100, 100, 3.12), (150, 150, 3.1), (300, 0, 3.1), (40, 40, 3.1414)])
+def test_moments_of_high_order_do_not_underflow_early(p, q, theta):
+    assert abs(mp.mpf(float(gaussian.relu_moment(p, q, theta))) / moment_by_quadrature(p, q, theta) - 1) < 1e-12
+
+
+def test_single_precision_is_computed_in_double():
+    theta = np.array([0.3, 2.0, 3.14159], dtype=np.float32)
+    for p, q in ((1, 1), (2, 2), (0, 1)):
+        found = gaussian.relu_moment(p, q, theta)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, gaussian.relu_moment(p, q, theta.astype(float)), rtol=1e-7)
+    assert gaussian.relu_moment(2, 2, np.float32(math.pi)) == 0
+
+
+@pytest.mark.parametrize("theta", [math.pi / 2, math.pi / 4])
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_angles_of_vectors_on_the_axes_have_their_derivative(dimension, theta):
+    x = torch.zeros(dimension, dtype=torch.float64)
+    x[1] = 2.0
+    x.requires_grad_()
+    y = torch.zeros(dimension, dtype=torch.float64)
+    y[0], y[1] = math.sin(theta), math.cos(theta)
+    (slope,) = torch.autograd.grad(gaussian.angle(x, y), x)
+    expected = np.zeros(dimension)
+    expected[0] = -0.5  # towards y, over the length
+    np.testing.assert_allclose(slope.numpy(), expected, atol=1e-15)
+
+
 def test_moments_agree_with_monte_carlo():
     rng = np.random.default_rng(3)
     u, w = rng.standard_normal((2, 4_000_000))
@@ -142,6 +170,11 @@ def test_angles_are_accurate_near_both_ends(dimension, offset):
         (lambda: gaussian.arc_cosine_kernel(1, [1.0, 0.0], [0.0, 0.0, 1.0]), "input dimension"),
         (lambda: gaussian.step_relu_vector([0.0, 0.0], [1.0, 0.0]), "zero vector"),
         (lambda: gaussian.step_step_matrix([1.0, 0.0], [0.0, 0.0]), "zero vector"),
+        (lambda: gaussian.relu_moment(30, 30, np.float32(0.5)), "overflows float32"),
+        (lambda: gaussian.relu_moment(1, 1, np.float16(0.5)), "float32 or float64"),
+        (lambda: gaussian.arc_cosine_kernel(150, [1e3, 0.0], [1e3, 0.0]), "rescale"),
+        (lambda: gaussian.angle([1e200, 0.0], [1.0, 0.0]), "Rescale"),
+        (lambda: gaussian.angle([1e-200, 0.0], [1.0, 0.0]), "Rescale"),
         (lambda: gaussian.angle([[1.0, 0.0]] * 3, [[1.0, 0.0]] * 2), "do not broadcast"),
     ],
 )

@@ -72,8 +72,8 @@ def test_teachers_point_where_they_say():
         (lambda: planar([0.0], [-1.0]), "negative"),
         (lambda: planar([np.inf]), "finite"),
         (lambda: orthonormal(4, 3), "orthonormal"),
-        (lambda: regular_polygon(0), "at least one"),
-        (lambda: gaussian_weights(0, 2, np.random.default_rng(0)), "at least 1"),
+        (lambda: regular_polygon(0), "from 1 to"),
+        (lambda: gaussian_weights(0, 2, np.random.default_rng(0)), "from 1 to"),
     ],
 )
 def test_bad_input_is_named(make, message):

@@ -158,6 +158,27 @@ def test_autograd_flows_through_coincident_neurons():
     )
 
 
+def test_autograd_of_the_loss_is_the_gradient_on_the_axes():
+    for hidden, target in (
+        (np.eye(3)[:2], [[1.0, 1.0, 0.0]]),
+        (np.eye(4), np.eye(4)[:2] + 1.0),
+        ([[0.0, 2.0], [1.0, 0.0], [0.0, -1.0]], [[1.0, 1.0]]),
+    ):
+        student = torch.tensor(np.array(hidden), dtype=torch.float64, requires_grad=True)
+        teacher = TwoLayerReLU(torch.tensor(np.array(target), dtype=torch.float64))
+        (slope,) = torch.autograd.grad(population.loss(TwoLayerReLU(student), teacher), student)
+        np.testing.assert_allclose(
+            slope.numpy(), population.gradient(TwoLayerReLU(student.detach()), teacher).hidden.numpy(), atol=1e-15
+        )
+
+
+def test_autograd_of_the_loss_is_its_hessian_at_zero_loss():
+    w = torch.tensor([[0.1, 0.2, 0.05], [0.9, 1.8, 0.45]], dtype=torch.float64)
+    teacher = TwoLayerReLU(w.sum(dim=0, keepdim=True))
+    second = torch.autograd.functional.hessian(lambda h: population.loss(TwoLayerReLU(h), teacher), w)
+    np.testing.assert_allclose(second.numpy(), population.hessian(TwoLayerReLU(w), teacher).numpy(), atol=1e-7)
+
+
 @pytest.mark.parametrize("dimension", [2, 3, 10])
 def test_loss_is_zero_at_zero_loss_and_never_negative(dimension):
     rng = np.random.default_rng(12)
@@ -249,6 +270,16 @@ def test_a_silent_zero_student_is_allowed_where_the_derivative_exists():
     np.testing.assert_array_equal(found.hidden[1], 0)
     alone = population.gradient(TwoLayerReLU([[1.0, 0.2]]), teacher)
     np.testing.assert_allclose(found.hidden[0], alone.hidden[0], atol=1e-15)
+    curvature = population.hessian(student, teacher)
+    np.testing.assert_array_equal(curvature[1], 0)
+    np.testing.assert_allclose(
+        curvature[0, :, 0], population.hessian(TwoLayerReLU([[1.0, 0.2]]), teacher)[0, :, 0], atol=1e-15
+    )
+
+
+def test_tiny_neurons_count_for_nothing_in_the_loss():
+    student, teacher = TwoLayerReLU([[1.0, 0.5], [1e-200, 1e-200]]), TwoLayerReLU([[0.3, 1.0]])
+    assert population.loss(student, teacher) == population.loss(TwoLayerReLU([[1.0, 0.5]]), teacher)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +292,10 @@ def test_a_silent_zero_student_is_allowed_where_the_derivative_exists():
         (lambda: population.loss(TwoLayerReLU(np.ones((2, 3, 2))), TwoLayerReLU(np.ones((5, 3, 2)))), "do not broadcast"),
         (lambda: population.loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU(torch.ones((1, 2)))), "different array libraries"),
         (lambda: population.empirical_loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0]]), np.empty((0, 2))), "x is empty"),
+        (lambda: population.empirical_loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0, 0]]), np.ones((4, 2))), "dimension 3"),
+        (lambda: population.gradient(TwoLayerReLU([[1e-155, 0]]), TwoLayerReLU([[1.0, 0]])), "Rescale"),
+        (lambda: population.loss(TwoLayerReLU([[1e200, 0]]), TwoLayerReLU([[1.0, 0]])), "Rescale"),
+        (lambda: population.loss(np.ones((1, 2)), TwoLayerReLU([[1.0, 0]])), "pass TwoLayerReLU"),
         (lambda: population.empirical_gradient(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0]]), np.ones((4, 3))), r"expected \(n, 2\)"),
     ],
 )  # fmt: skip
