@@ -119,6 +119,8 @@ def test_the_page_works_in_a_browser(page, width):
             assert box["height"] > 8  # MathML is laid out, not collapsed
             overflow = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, "the page scrolls sideways"
+            scrolls = "found => found.filter(e => e.scrollHeight > e.clientHeight && getComputedStyle(e).overflowY != 'hidden').length"
+            assert tab.locator(".statement, .formula").evaluate_all(scrolls) == 0, "a formula scrolls up and down"
             image = tab.locator("figure img").first
             assert image.evaluate("image => image.naturalWidth") > 0
             assert not errors
