@@ -117,13 +117,13 @@ def _hull_attack(effort: Effort) -> Attack:
     margins.append(5 - deviation)
     return none_below(
         f"{count} teachers of 5 Gaussian neurons: hull by linear programming, the largest gap between directions; {hits} contain 0, and the students found have loss below 1e-12; for the others the least loss with students on the "
-        "teachers' lines, of total length 1 on their opposites, is above 1e-9",
+        "teachers' lines, of total length 1 on their opposites, is above 1e-13",
         margins,
     )
 
 
 def _least_opposite_loss(teacher: TwoLayerReLU) -> float:
-    """What the least loss exceeds 1e-9 by, over students along the teachers and, of total length 1, along their opposites."""
+    """What the least loss exceeds 1e-13 by, over students along the teachers and, of total length 1, along their opposites."""
     units = teacher.hidden / np.linalg.norm(teacher.hidden, axis=1)[:, None]
     neurons = np.concatenate([units, -units, teacher.hidden])
     overlap = arc_cosine_kernel(1, neurons[:, None], neurons[None]) / 2
@@ -137,7 +137,7 @@ def _least_opposite_loss(teacher: TwoLayerReLU) -> float:
     if abs(opposite - 1) > 1e-3:
         raise CheckFailed(f"least squares missed its constraint: {opposite}")
     kept = lengths > 0
-    return float(population.loss(TwoLayerReLU(neurons[: 2 * k][kept] * lengths[kept][:, None]), teacher)) - 1e-9
+    return float(population.loss(TwoLayerReLU(neurons[: 2 * k][kept] * lengths[kept][:, None]), teacher)) - 1e-13
 
 
 def _local_minima(effort: Effort) -> Outcome:
