@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import alignment, beyond
+from . import alignment, beyond, computed
 from .claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
 from .texts import math_to_plain, to_plain
 
-__all__ = ["CLAIMS", "Row", "as_json", "explained", "row_text", "run", "select", "summary", "write_json"]
+__all__ = ["CLAIMS", "Row", "as_json", "explained", "row_text", "run", "select", "step_lines", "summary", "write_json"]
 
-CLAIMS: tuple[Claim, ...] = (*alignment.CLAIMS, *beyond.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (*alignment.CLAIMS, *beyond.CLAIMS, *computed.CLAIMS)
 """Every claim, paper by paper, in the papers' order."""
 
 
@@ -129,12 +129,12 @@ def explained(row: Row, width: int = 100) -> str:
     if claim.assumes:
         lines.append(_wrapped("Cited facts: " + "; ".join(claim.assumes), width, "  "))
     for number, step in enumerate(outcome.steps, 1):
-        lines += ["", *_step_lines(number, step, width)]
+        lines += ["", *step_lines(number, step, width)]
     lines += ["", f"{outcome.tally} in {row.seconds:.1f} s", _wrapped(to_plain(outcome.evidence), width, "  ")]
     return "\n".join(lines)
 
 
-def _step_lines(number: int, step: Step, width: int) -> list[str]:
+def step_lines(number: int, step: Step, width: int) -> list[str]:
     lines = [f"{number}. {step.title}  [{step.kind}]"]
     if step.statement:
         lines.append(_wrapped(to_plain(step.statement), width, "   "))

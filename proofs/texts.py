@@ -152,10 +152,14 @@ def _converter() -> Any:
             MacroTextSpec("hat", simplify_repl=accent("\u0302")),
             MacroTextSpec("sqrt", simplify_repl=radical),
             MacroTextSpec("binom", simplify_repl=binomial),
+            MacroTextSpec(
+                "operatorname",
+                simplify_repl=lambda node, l2tobj: l2tobj.nodelist_to_text(node.nodeargd.argnlist).strip("{}"),
+            ),
         ],
     )
     parser = get_parser_context()
-    one = [MacroSpec(name, "{") for name in ("mathbf", "mathbb", "text", "hat", "sqrt")]
+    one = [MacroSpec(name, "{") for name in ("mathbf", "mathbb", "text", "hat", "sqrt", "operatorname")]
     parser.add_context_category(
         "ours",
         prepend=True,

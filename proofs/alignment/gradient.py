@@ -12,6 +12,7 @@ from alignmath import gaussian
 from ..attacks import monte_carlo, none_below
 from ..claims import Attack, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
+from ..gaussian_integrals import vector_expectation
 from . import formulas
 
 __all__ = ["CLAIMS"]
@@ -75,6 +76,16 @@ def _kernel(effort: Effort) -> Outcome:
         rho_i * rho_j * formulas.overlap(b - a),
         r"$E[\sigma(w\cdot x)\sigma(v\cdot x)] = w\cdot E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]$, as $\sigma(y)=y\,1(y>0)$",
         shown=r"w\cdot\frac{(\pi-\theta)\,v+|v|\sin\theta\,u_w}{2\pi} = |w||v|\,\frac{f(\theta)}{2\pi}",
+    )
+    gate, active = sp.Heaviside(sp.Symbol("u")), sp.Max(sp.Symbol("v"), 0)
+    along, other = vector_expectation(gate * active, sp.symbols("u v"), t)
+    unit_w, unit_v = sp.symbols("w_1 v_1")
+    d.identity(
+        "the same by the engine",
+        along * unit_w + other * unit_v,
+        formulas.pair_term(unit_w, unit_v, 1, t),
+        "Unit vectors; derived once more by the symbolic engine, from the expression alone.",
+        shown=r"E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]=\frac{\sin\theta}{2\pi}w+\frac{\pi-\theta}{2\pi}v",
     )
     return d.proved("derived by integrating over the arc where both neurons are active, for all lengths and angles")
 

@@ -1,0 +1,261 @@
+"""Piecewise polynomials: splitting an expression into the polynomials it is on quadrants, octants, or intervals."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sympy as sp
+
+__all__ = ["SUPPORTED", "NoClosedForm", "intervals", "orthants"]
+
+SUPPORTED = (
+    "supported are polynomials, Max, Min, Abs, sign, Heaviside and Piecewise of the Gaussians, their products and "
+    "non-negative integer powers"
+)
+_AXES = "changes its branch away from the axes; breakpoints of two or more Gaussians must be where one of them is 0"
+_SWITCHES = (sp.Max, sp.Min, sp.Abs, sp.sign, sp.Heaviside)
+
+Polynomial = dict[tuple[int, ...], Any]
+"""Coefficients by exponents of the Gaussians."""
+
+
+class NoClosedForm(ValueError):
+    """No closed form is known for what was asked."""
+
+
+def orthants(expr: Any, gaussians: Sequence[sp.Symbol]) -> Iterator[tuple[tuple[int, ...], Polynomial]]:
+    """Signs and polynomial (in the Gaussians themselves) of every orthant where `expr` is not 0.
+
+    Breakpoints must be where a Gaussian is 0: `ValueError` otherwise, and for what is not a piecewise polynomial.
+    """
+    expr = checked(expr, gaussians)
+    sizes = [sp.Dummy(g.name, positive=True) for g in gaussians]
+    for signs in itertools.product((1, -1), repeat=len(gaussians)):
+        here = {g: s * size for g, s, size in zip(gaussians, signs, sizes, strict=True)}
+        piece = _settled(expr.subs(here, simultaneous=True), sizes, expr)
+        found = _coefficients(piece, sizes, expr)
+        oriented = {
+            powers: value * sp.prod(s**k for s, k in zip(signs, powers, strict=True)) for powers, value in found.items()
+        }
+        if oriented:
+            yield signs, oriented
+
+
+def intervals(expr: Any, gaussian: sp.Symbol) -> Iterator[tuple[Any, Any, Polynomial]]:
+    """Ends and polynomial of every interval of the line on which `expr` is one polynomial; breakpoints anywhere."""
+    expr = checked(expr, (gaussian,))
+    ends = [-sp.oo, *_ordered(_breakpoints(expr, gaussian)), sp.oo]
+    for low, high in itertools.pairwise(ends):
+        inside = _inside(low, high)
+        piece = _at(expr, gaussian, inside)
+        found = _coefficients(piece, [gaussian], expr)
+        if found:
+            yield low, high, found
+
+
+def checked(expr: Any, gaussians: Sequence[sp.Symbol]) -> Any:
+    """`expr` as SymPy, with its Gaussians checked to be distinct symbols that occur in nothing but supported functions."""
+    try:
+        expr = sp.sympify(expr)
+    except (sp.SympifyError, TypeError) as error:
+        raise ValueError(f"{expr!r} is no expression: {error}") from None
+    if len(set(gaussians)) != len(gaussians) or not all(isinstance(g, sp.Symbol) for g in gaussians):
+        raise ValueError(f"{gaussians} are not distinct symbols; pass the Gaussians as SymPy symbols")
+    for g in gaussians:
+        if g.is_real is False or g.is_positive or g.is_negative or g.is_integer:
+            raise ValueError(f"{g} is declared {g.assumptions0}; a Gaussian is any real number: use Symbol('{g}')")
+    for node in sp.preorder_traversal(expr):
+        if not isinstance(node, sp.Basic) or not node.free_symbols & set(gaussians):
+            continue
+        known = isinstance(
+            node,
+            (
+                sp.Symbol,
+                sp.Add,
+                sp.Mul,
+                sp.Piecewise,
+                sp.functions.elementary.piecewise.ExprCondPair,
+                sp.Rel,
+                sp.And,
+                sp.Or,
+                sp.Not,
+                *_SWITCHES,
+            ),
+        )
+        if isinstance(node, sp.Pow):
+            if node.exp.free_symbols & set(gaussians) or not (
+                node.exp.is_integer and node.exp.is_nonnegative and node.exp.is_number
+            ):
+                raise ValueError(f"{node} is not a power with an exponent 0, 1, 2, ...; {SUPPORTED}")
+        elif not known:
+            raise ValueError(
+                f"{node.func.__name__} of a Gaussian grows otherwise than a polynomial or is not known; {SUPPORTED}"
+            )
+    return expr
+
+
+def _settled(piece: Any, sizes: Sequence[sp.Symbol], whole: Any) -> Any:
+    """`piece` with the switches that depend on a common factor of the positive `sizes` taken out of it."""
+
+    def split(argument: Any) -> tuple[Any, Any]:
+        """Coefficient and monomial of an argument that is one term."""
+        terms = sp.Poly(sp.expand(argument), *sizes).terms()
+        if len(terms) != 1:
+            raise ValueError(f"{argument} in {whole} {_AXES}")
+        ((powers, value),) = terms
+        return value, sp.prod(size**k for size, k in zip(sizes, powers, strict=True))
+
+    def extremum(node: Any) -> Any:
+        parts = [split(argument) for argument in node.args if argument != 0]
+        monomials = {monomial for _, monomial in parts}
+        if len(monomials) != 1:
+            raise ValueError(f"{node} in {whole} {_AXES}")
+        values = [value for value, _ in parts] + [sp.Integer(0)] * any(argument == 0 for argument in node.args)
+        if all(value.could_extract_minus_sign() for value in values):
+            kind = sp.Min if isinstance(node, sp.Max) else sp.Max
+            return -monomials.pop() * kind(*(-value for value in values))
+        return monomials.pop() * node.func(*values)
+
+    def switched(node: Any) -> Any:
+        if isinstance(node, sp.Max | sp.Min):
+            return extremum(node)
+        value, monomial = split(node.args[0])
+        if isinstance(node, sp.Abs):
+            return monomial * sp.Abs(value)
+        return node.func(value, *node.args[1:])
+
+    own = set(sizes)
+    while True:
+        nodes = [n for n in sp.preorder_traversal(piece) if isinstance(n, _SWITCHES) and n.free_symbols & own]
+        innermost = [
+            n
+            for n in nodes
+            if not any(m is not n and m in n.args for m in nodes)
+            and not any(a.has(*_SWITCHES) and a.free_symbols & own for a in n.args)
+        ]
+        if not innermost:
+            break
+        piece = piece.xreplace({n: switched(n) for n in innermost})
+    if any(n.free_symbols & own for n in piece.atoms(sp.Piecewise)):
+        raise ValueError(f"a condition in {whole} {_AXES}")
+    return piece
+
+
+def _coefficients(piece: Any, symbols: Sequence[sp.Symbol], whole: Any) -> Polynomial:
+    try:
+        polynomial = sp.Poly(sp.expand(piece), *symbols)
+    except sp.PolynomialError:
+        raise ValueError(f"{whole} is not a piecewise polynomial: on one piece it is {piece}; {SUPPORTED}") from None
+    if any(value.has(*symbols) for value in polynomial.coeffs()):
+        raise ValueError(f"{whole} is not a piecewise polynomial: on one piece it is {piece}; {SUPPORTED}")
+    return {powers: value for powers, value in polynomial.terms() if value != 0}
+
+
+def _switches(expr: Any) -> set[Any]:
+    """The expressions whose signs decide between branches."""
+    found = set()
+    for node in sp.preorder_traversal(expr):
+        if isinstance(node, sp.Max | sp.Min):
+            found |= {a - b for a, b in itertools.combinations(node.args, 2)}
+        elif isinstance(node, sp.Abs | sp.sign | sp.Heaviside):
+            found.add(node.args[0])
+        elif isinstance(node, sp.Rel):
+            found.add(node.lhs - node.rhs)
+    return found
+
+
+def _breakpoints(expr: Any, gaussian: sp.Symbol) -> set[Any]:
+    """Points between which `expr` is one polynomial; perhaps some more."""
+    found: set[Any] = set()
+    for switch in _switches(expr):
+        if switch.has(gaussian):
+            inner = _breakpoints(switch, gaussian)
+            found |= inner
+            for low, high in itertools.pairwise([-sp.oo, *_ordered(inner), sp.oo]):
+                found |= set(_roots(_at(switch, gaussian, _inside(low, high)), gaussian))
+    return found
+
+
+def _inside(low: Any, high: Any) -> Any:
+    """A point between."""
+    if low == -sp.oo:
+        return sp.Integer(0) if high == sp.oo else high - 1
+    return low + 1 if high == sp.oo else (low + high) / 2
+
+
+def _roots(switch: Any, gaussian: sp.Symbol) -> list[Any]:
+    """Real zeros of a polynomial of degree 1 or 2."""
+    if not switch.has(gaussian):
+        return []
+    try:
+        polynomial = sp.Poly(sp.expand(switch), gaussian)
+    except sp.PolynomialError:
+        raise ValueError(f"{switch} is not a polynomial; {SUPPORTED}") from None
+    if polynomial.degree() > 2:
+        raise ValueError(f"{switch} is of degree {polynomial.degree()}; breakpoints are roots of degree 1 or 2")
+    found = sp.roots(polynomial)
+    real = [root for root in found if root.is_real is not False]
+    if any(root.is_real is None for root in real):
+        raise ValueError(
+            f"it is not known whether the breakpoints {real} are real; declare the symbols real (or positive)"
+        )
+    return real
+
+
+def _ordered(roots: set[Any]) -> list[Any]:
+    order: list[Any] = []
+    for root in roots:
+        place = 0
+        for place_of, other in enumerate(order):
+            gap = sp.simplify(root - other)
+            if gap.is_zero:
+                place = -1
+                break
+            if not (gap.is_positive or gap.is_negative):
+                raise ValueError(
+                    f"it is not known which of the breakpoints {root} and {other} is larger; declare their signs"
+                )
+            if gap.is_positive:
+                place = place_of + 1
+        if place >= 0:
+            order.insert(place, root)
+    return order
+
+
+def _at(expr: Any, gaussian: sp.Symbol, inside: Any) -> Any:
+    """`expr` with each switch replaced by the branch it takes at the point `inside`."""
+
+    def sign(value: Any) -> int:
+        number = sp.simplify(value.subs(gaussian, inside))
+        if number.is_positive:
+            return 1
+        if number.is_negative:
+            return -1
+        if number.is_zero:
+            return 0
+        raise ValueError(f"the sign of {number} is not known; declare the symbols positive or negative")
+
+    def settle(node: Any) -> Any:
+        if not isinstance(node, sp.Basic) or not node.args:
+            return node
+        if isinstance(node, sp.Rel):
+            return node.func(sign(node.lhs - node.rhs), 0) if node.has(gaussian) else node
+        args = [settle(a) for a in node.args]
+        if node.has(gaussian):
+            if isinstance(node, sp.Max | sp.Min):
+                best = args[0]
+                for other in args[1:]:
+                    if sign(other - best) * (1 if isinstance(node, sp.Max) else -1) > 0:
+                        best = other
+                return best
+            if isinstance(node, sp.Abs):
+                return args[0] * sign(args[0])
+            if isinstance(node, sp.sign):
+                return sp.Integer(sign(args[0]))
+            if isinstance(node, sp.Heaviside):
+                return sp.Integer(1 if sign(args[0]) > 0 else 0)
+        return node.func(*args)
+
+    return settle(expr)
