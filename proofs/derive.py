@@ -7,6 +7,8 @@ them; every other name is a positive parameter. Exit status: 0, or 2 for what ca
 from __future__ import annotations
 
 import argparse
+import ast
+import operator
 import sys
 from typing import Any
 
@@ -21,16 +23,13 @@ __all__ = ["main"]
 
 _FUNCTIONS = {
     name: getattr(sp, name)
-    for name in (
+    for name in [
         "Max",
         "Min",
         "Abs",
         "sign",
         "Heaviside",
         "Piecewise",
-        "Rational",
-        "Integer",
-        "Float",
         "pi",
         "sqrt",
         "exp",
@@ -39,19 +38,26 @@ _FUNCTIONS = {
         "cos",
         "tanh",
         "erf",
-    )
+    ]
 }
 _GAUSSIANS = {name: sp.Symbol(name) for name in "uvw"}
+_OPERATORS: dict[type, Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_SYNTAX = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Tuple, ast.Constant, ast.Load, *_OPERATORS)
 _CHECKED_AT = (0.7, 1.4, 2.3)
-
-
-class _Names(dict):
-    """Names of an expression: Gaussians, functions, and positive parameters for all others."""
-
-    def __missing__(self, name: str) -> Any:
-        if name == "Symbol" or not name.isidentifier():
-            raise KeyError(name)
-        return self.setdefault(name, sp.Symbol(name, positive=True))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,23 +77,58 @@ def main(argv: list[str] | None = None) -> int:
         if options.explain:
             for number, step in enumerate(explained(expr, gaussians, angle), 1):
                 print("\n".join(step_lines(number, step, 100)), end="\n\n")
-    except ValueError as error:
+        checked = "" if options.vector else _check(expr, gaussians, angle, values["E"])
+    except (ValueError, TypeError, ArithmeticError) as error:
         parser.error(str(error))
     if options.vector:
         print("E[x ...] = a w + b v, w and v being the unit vectors of u = w.x and v = v.x")
     for name, value in values.items():
         print(f"{name} = {sp.latex(value) if options.latex else value}")
-    if not options.vector:
-        print(_check(expr, gaussians, angle, values["E"]))
+    if checked:
+        print(checked)
     return 0
 
 
 def _parsed(text: str) -> tuple[Any, tuple[sp.Symbol, ...], Any]:
-    names = _Names({**_FUNCTIONS, **_GAUSSIANS})
+    """Expression, Gaussians and angle; `ValueError` for anything but arithmetic, the functions above, and names."""
     try:
-        expr = sp.parse_expr(text, local_dict=names, global_dict={"__builtins__": {}, **_FUNCTIONS, "Symbol": _symbol})
-    except Exception as error:  # whatever the parser of Python expressions meets
+        tree = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError) as error:
         raise ValueError(f"{text!r} cannot be read as an expression: {error}") from None
+    parameters: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, _SYNTAX):
+            raise ValueError(
+                f"{text!r} has {type(node).__name__} in it; write arithmetic, numbers, names and {', '.join(_FUNCTIONS)}"
+            )
+        if isinstance(node, ast.Call) and not (
+            isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and not node.keywords
+        ):
+            raise ValueError(f"{ast.unparse(node)!r} calls what is not known; known are {', '.join(_FUNCTIONS)}")
+        if isinstance(node, ast.Constant) and (not isinstance(node.value, int | float) or not abs(node.value) <= 1e6):
+            raise ValueError(f"{node.value!r} is no number up to a million")
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Pow)
+            and not isinstance(node.right, ast.Constant | ast.Name | ast.UnaryOp)
+        ):
+            raise ValueError(f"the exponent {ast.unparse(node.right)!r} is no plain number")
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Pow)
+            and isinstance(node.right, ast.Constant)
+            and isinstance(node.right.value, int | float)
+            and node.right.value > 60
+        ):
+            raise ValueError(f"the exponent {node.right.value} is above 60")
+        if isinstance(node, ast.Name) and node.id not in _FUNCTIONS and node.id not in _GAUSSIANS:
+            parameters.add(node.id)
+    if reserved := parameters & {"I", "E", "oo", "zoo", "nan", "t", "t_uv", "t_uw", "t_vw"}:
+        raise ValueError(
+            f"{sorted(reserved)[0]} is no name for a parameter: it is a number, or the angle; call it otherwise"
+        )
+    names = {**_FUNCTIONS, **_GAUSSIANS, **{name: sp.Symbol(name, positive=True) for name in parameters}}
+    expr = sp.sympify(_evaluated(tree, names))
     gaussians = tuple(g for g in _GAUSSIANS.values() if isinstance(expr, sp.Basic) and g in expr.free_symbols)
     if not gaussians:
         raise ValueError(f"{text!r} has none of the Gaussians u, v, w in it")
@@ -95,8 +136,23 @@ def _parsed(text: str) -> tuple[Any, tuple[sp.Symbol, ...], Any]:
     return expr, gaussians, angles[len(gaussians)]
 
 
-def _symbol(name: str) -> sp.Symbol:
-    return _GAUSSIANS.get(name) or sp.Symbol(name, positive=True)
+def _evaluated(node: ast.AST, names: dict[str, Any]) -> Any:
+    """The SymPy value of a checked syntax tree."""
+    if isinstance(node, ast.Constant):
+        return sp.sympify(node.value) if isinstance(node.value, bool) else sp.nsimplify(str(node.value), rational=True)
+    if isinstance(node, ast.Name):
+        return names[node.id]
+    if isinstance(node, ast.Tuple):
+        return tuple(_evaluated(item, names) for item in node.elts)
+    if isinstance(node, ast.Call):
+        return names[ast.unparse(node.func)](*(_evaluated(argument, names) for argument in node.args))
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_evaluated(node.operand, names))
+    if isinstance(node, ast.BinOp):
+        return _OPERATORS[type(node.op)](_evaluated(node.left, names), _evaluated(node.right, names))
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        return _OPERATORS[type(node.ops[0])](_evaluated(node.left, names), _evaluated(node.comparators[0], names))
+    raise ValueError(f"{ast.unparse(node)!r} cannot be read; write one comparison at a time, and & and | between them")
 
 
 def _check(expr: Any, gaussians: tuple[sp.Symbol, ...], angle: Any, value: Any) -> str:

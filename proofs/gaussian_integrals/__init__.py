@@ -6,7 +6,7 @@
     >>> expectation(Max(u, 0) * Max(v, 0), (u, v), t)
     ((pi - t)*cos(t) + sin(t))/(2*pi)
     >>> expectation(sign(u) * sign(v), (u, v), t)
-    -2*t/pi + 1
+    (pi - 2*t)/pi
     >>> vector_expectation(Heaviside(u) * Max(v, 0), (u, v), t)
     (sin(t)/(2*pi), (pi - t)/(2*pi))
     >>> expectation(Max(u - 1, 0), u)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -10,9 +11,11 @@ import mpmath as mp
 import sympy as sp
 
 from .line import line_expectation, truncated_moments
-from .pieces import orthants
+from .pieces import checked, orthants
 
 __all__ = ["hermite_coefficient", "mehler_sum"]
+
+_MOST_TERMS = 5000
 
 
 def hermite_coefficient(expr: Any, gaussian: sp.Symbol, degree: Any) -> Any:
@@ -22,8 +25,11 @@ def hermite_coefficient(expr: Any, gaussian: sp.Symbol, degree: Any) -> Any:
     only). With `u^k` on the positive half-line, integration by parts k times gives `k! He_(n-k-1)(0) / sqrt(2 pi)`,
     and `He_m(0) = 2^(m/2) sqrt(pi) / Gamma((1 - m)/2)`, which is 0 for odd m. Raises `ValueError` for other degrees.
     """
+    expr = checked(expr, (gaussian,))
     if isinstance(degree, sp.Symbol):
         n = degree
+        if expr.has(n):
+            raise ValueError(f"degree is {n}, which occurs in {expr}; take another symbol")
         total = sp.Integer(0)
         for (sign,), polynomial in orthants(expr, (gaussian,)):
             for (k,), value in polynomial.items():
@@ -32,28 +38,38 @@ def hermite_coefficient(expr: Any, gaussian: sp.Symbol, degree: Any) -> Any:
                 half = sp.factorial(k) * at_zero / sp.sqrt(2 * sp.pi)
                 total += value * half * ((-1) ** (n + k) if sign < 0 else 1)
         return total / sp.sqrt(sp.factorial(n))
-    if not (isinstance(degree, int) or getattr(degree, "is_Integer", False)) or degree < 0:
-        raise ValueError(
-            f"degree is {degree!r}; expected an integer from 0 on, or a SymPy symbol for all large degrees"
-        )
-    degree = int(degree)
+    try:
+        degree = -1 if isinstance(degree, bool) else operator.index(degree)
+    except TypeError:
+        degree = -1
+    if degree < 0:
+        raise ValueError("degree must be an integer from 0 on, or a SymPy symbol for all large degrees")
     polynomial = sp.hermite_prob(degree, gaussian)
     return sp.simplify(line_expectation(sp.sympify(expr) * polynomial, gaussian) / sp.sqrt(sp.factorial(degree)))
 
 
-def mehler_sum(expr: Any, gaussians: Sequence[sp.Symbol], angle: float, *, terms: int = 400) -> mp.mpf:
+def mehler_sum(expr: Any, gaussians: Sequence[sp.Symbol], angle: float) -> mp.mpf:
     """`E[expr]` at a numerical angle by Mehler's formula, `sum_n cos(angle)^n a_n b_n / n!` over products `a(u) b(v)`.
 
-    No polar coordinates in it: the coefficients are half-line integrals. The terms fall like `cos(angle)^n`, so that it
-    serves away from 0 and pi; evaluated with mpmath at its working precision.
+    No polar coordinates in it: the coefficients are half-line integrals. Evaluated with mpmath at its working precision;
+    the terms fall like `cos(angle)^n`, so that near 0 and pi there would be too many of them: `ValueError` there.
     """
     ratio = mp.cos(mp.mpf(angle))
+    terms = (
+        10 + (0 if ratio == 0 else int((mp.mp.dps + 3) * mp.log(10) / -mp.log(abs(ratio))))
+        if abs(ratio) < 1
+        else _MOST_TERMS + 1
+    )
+    if terms > _MOST_TERMS:
+        raise ValueError(
+            f"angle is {angle}; Mehler's series converges too slowly there, take one further from 0 and pi"
+        )
     total = mp.mpf(0)
     for (first, second), polynomial in orthants(expr, gaussians):
         for (i, j), value in polynomial.items():
             series, power = mp.mpf(0), mp.mpf(1)
             for n in range(terms):
-                own, other = _half(i, n), _half(j, n)
+                own, other = _half(i, n, mp.mp.prec), _half(j, n, mp.mp.prec)
                 series += power * own * other * (first ** (i + n)) * (second ** (j + n))
                 power *= ratio
             total += _number(value) * series
@@ -65,8 +81,8 @@ def _number(value: Any) -> mp.mpf:
 
 
 @cache
-def _half(k: int, n: int) -> mp.mpf:
-    """`E[u_+^k He_n(u)] / sqrt(n!)`."""
+def _half(k: int, n: int, precision: int) -> mp.mpf:
+    """`E[u_+^k He_n(u)] / sqrt(n!)`, at this working precision."""
     if n <= k:
         moments = truncated_moments(sp.Integer(0), sp.oo, k + n)
         x = sp.Symbol("x")

@@ -14,7 +14,8 @@ SUPPORTED = (
     "supported are polynomials, Max, Min, Abs, sign, Heaviside and Piecewise of the Gaussians, their products and "
     "non-negative integer powers"
 )
-_AXES = "changes its branch away from the axes; breakpoints of two or more Gaussians must be where one of them is 0"
+_AXES = "changes its branch away from the axes; here breakpoints must be where a Gaussian is 0"
+_NOT_ANY_REAL = ("positive", "negative", "nonnegative", "nonpositive", "integer", "rational", "irrational", "zero")
 _SWITCHES = (sp.Max, sp.Min, sp.Abs, sp.sign, sp.Heaviside)
 
 Polynomial = dict[tuple[int, ...], Any]
@@ -56,16 +57,21 @@ def intervals(expr: Any, gaussian: sp.Symbol) -> Iterator[tuple[Any, Any, Polyno
 
 
 def checked(expr: Any, gaussians: Sequence[sp.Symbol]) -> Any:
-    """`expr` as SymPy, with its Gaussians checked to be distinct symbols that occur in nothing but supported functions."""
+    """`expr` as SymPy with exact numbers, its Gaussians being distinct real symbols that occur in nothing but supported functions."""
     try:
         expr = sp.sympify(expr)
-    except (sp.SympifyError, TypeError) as error:
+    except (sp.SympifyError, TypeError, SyntaxError) as error:
         raise ValueError(f"{expr!r} is no expression: {error}") from None
+    if not isinstance(expr, sp.Expr):
+        raise ValueError(f"{expr!r} is no expression; pass a SymPy expression in the Gaussians")
     if len(set(gaussians)) != len(gaussians) or not all(isinstance(g, sp.Symbol) for g in gaussians):
         raise ValueError(f"{gaussians} are not distinct symbols; pass the Gaussians as SymPy symbols")
     for g in gaussians:
-        if g.is_real is False or g.is_positive or g.is_negative or g.is_integer:
+        if g.is_real is False or any(getattr(g, f"is_{kind}") for kind in _NOT_ANY_REAL):
             raise ValueError(f"{g} is declared {g.assumptions0}; a Gaussian is any real number: use Symbol('{g}')")
+    require_no_namesake(expr, gaussians, "the expression")
+    if expr.has(sp.Float):
+        expr = sp.nsimplify(expr, rational=True)
     for node in sp.preorder_traversal(expr):
         if not isinstance(node, sp.Basic) or not node.free_symbols & set(gaussians):
             continue
@@ -94,6 +100,15 @@ def checked(expr: Any, gaussians: Sequence[sp.Symbol]) -> Any:
                 f"{node.func.__name__} of a Gaussian grows otherwise than a polynomial or is not known; {SUPPORTED}"
             )
     return expr
+
+
+def require_no_namesake(expr: Any, gaussians: Sequence[sp.Symbol], where: str) -> None:
+    """Raise `ValueError` for a symbol that is called like a Gaussian and is none."""
+    names = {g.name for g in gaussians}
+    if others := [s for s in expr.free_symbols - set(gaussians) if s.name in names]:
+        raise ValueError(
+            f"{where} has another symbol of the name {others[0].name} than the Gaussian (declared with other assumptions); use one"
+        )
 
 
 def _settled(piece: Any, sizes: Sequence[sp.Symbol], whole: Any) -> Any:
@@ -139,11 +154,13 @@ def _settled(piece: Any, sizes: Sequence[sp.Symbol], whole: Any) -> Any:
             break
         piece = piece.xreplace({n: switched(n) for n in innermost})
     if any(n.free_symbols & own for n in piece.atoms(sp.Piecewise)):
-        raise ValueError(f"a condition in {whole} {_AXES}")
+        raise ValueError(f"a condition in {whole} {_AXES} (and must not depend on parameters)")
     return piece
 
 
 def _coefficients(piece: Any, symbols: Sequence[sp.Symbol], whole: Any) -> Polynomial:
+    if piece.has(sp.nan, sp.oo, -sp.oo, sp.zoo):
+        raise ValueError(f"{whole} is not defined, or not finite, on a part of its domain; add a last branch (0, True)")
     try:
         polynomial = sp.Poly(sp.expand(piece), *symbols)
     except sp.PolynomialError:
@@ -191,6 +208,7 @@ def _roots(switch: Any, gaussian: sp.Symbol) -> list[Any]:
         return []
     try:
         polynomial = sp.Poly(sp.expand(switch), gaussian)
+        polynomial = sp.Poly([sp.simplify(value) for value in polynomial.all_coeffs()], gaussian)
     except sp.PolynomialError:
         raise ValueError(f"{switch} is not a polynomial; {SUPPORTED}") from None
     if polynomial.degree() > 2:

@@ -29,7 +29,7 @@ def shifted(profile: Profile, cosine: int) -> Profile:
 
 def divided_by_sine(profile: Profile, most: int) -> tuple[Profile, int]:
     """`profile` divided by as many squares of `sin t`, up to `most`, as divide it exactly; and how many are left over."""
-    c = sp.Symbol("c")
+    c = sp.Dummy("c")
     left = most
     while left:
         groups: dict[tuple[int, int, int], Any] = defaultdict(lambda: sp.Integer(0))
@@ -49,22 +49,21 @@ def divided_by_sine(profile: Profile, most: int) -> tuple[Profile, int]:
 
 
 def readable(profile: Profile, angle: Any) -> Any:
-    """The function at `angle`, written with `pi - t` or `pi/2 - t` where that is shorter than `t`, in the forms of the literature."""
+    """The function at `angle`, written with `pi - t` or `pi - 2 t` where that is shorter than `t`, in the forms of the literature."""
     if not profile:
         return sp.Integer(0)
     t = sp.Dummy("t")
     s, c = sp.sin(t), sp.cos(t)
     candidates = []
-    for origin in (sp.pi, sp.Integer(0), sp.pi / 2):
-        # t = origin - x: x stands for (origin - t), or t itself
+    for turns in (1, 2, 0):
+        # the variable x is pi - t, pi - 2 t, or t
         x = sp.Dummy("x")
-        there = x if origin == 0 else origin - x
+        there, back = ((sp.pi - x) / turns, sp.pi - turns * t) if turns else (x, t)
         parts: dict[int, Any] = defaultdict(lambda: sp.Integer(0))
         for (a, b, power, sine), value in profile.items():
             expanded = sp.Poly(sp.expand(value * sp.pi**a * there**b), x)
             for (degree,), coefficient in expanded.terms():
                 parts[degree] += coefficient * c**power * s**sine
-        back = t if origin == 0 else origin - t
         total = sum(_tidy(parts[degree]) * back**degree for degree in sorted(parts, reverse=True))
         candidates.append((sp.count_ops(total), total))
     best = min(candidates, key=lambda pair: pair[0])[1]

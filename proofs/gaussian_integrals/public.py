@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import sympy as sp
 from ..claims import Step, StepKind
 from . import planar
 from .line import line_expectation, truncated_moments
-from .pieces import NoClosedForm, intervals, orthants
+from .pieces import NoClosedForm, checked, intervals, orthants
 from .planar import Profile, quadrant_moment
 from .profiles import combined, divided_by_sine, readable, shifted
 from .space import space_expectation
@@ -45,7 +46,7 @@ def expectation(
     `NoClosedForm` for four Gaussians or more, whose orthant probabilities have none.
     """
     symbols = _symbols(gaussians)
-    expr = _scaled(expr, symbols, scales)
+    expr = _scaled(checked(expr, symbols), symbols, scales)
     if len(symbols) != 2 and (radial is not None or dimension is not None):
         raise ValueError(f"a spherically symmetric law is supported for two Gaussians, not {len(symbols)}")
     if len(symbols) == 1:
@@ -53,11 +54,18 @@ def expectation(
             raise ValueError(f"one Gaussian has no angle; got {angle}")
         return line_expectation(expr, symbols[0])
     if len(symbols) == 2:
-        return readable(_profile(expr, symbols, (0, 0), radial, dimension), _angle(angle))
+        return readable(_profile(expr, symbols, (0, 0), radial, dimension), _angle(angle, symbols))
     angles = list(angle) if isinstance(angle, list | tuple | sp.Tuple) else []
     if len(angles) != 3:
         raise ValueError(f"angle is {angle}; three Gaussians need the three angles (t_uv, t_uw, t_vw)")
-    return space_expectation(expr, symbols, [_angle(a) for a in angles], _positive_quadrant)
+    angles = [_angle(a, symbols) for a in angles]
+    present = [k for k, g in enumerate(symbols) if expr.has(g)]
+    if len(present) < 3:
+        between: dict[tuple[int, ...], Any] = {(0, 1): angles[0], (0, 2): angles[1], (1, 2): angles[2]}
+        rest = [symbols[k] for k in present] or [symbols[0]]
+        return expectation(expr, rest, between[tuple(present)]) if len(present) == 2 else expectation(expr, rest[0])
+    _require_triangle(angles)
+    return space_expectation(expr, symbols, angles, _positive_quadrant)
 
 
 def vector_expectation(
@@ -67,7 +75,8 @@ def vector_expectation(
 
     Arguments and errors as for `expectation` with two Gaussians, which stand for w.x and v.x.
     """
-    symbols, angle = _symbols(gaussians, exactly=2), _angle(angle)
+    symbols = _symbols(gaussians, exactly=2)
+    angle, expr = _angle(angle, symbols), checked(expr, symbols)
     first, second = (_profile(expr, symbols, extra, radial, dimension) for extra in ((1, 0), (0, 1)))
     return tuple(  # the solution of a + cos(t) b = E[u expr], cos(t) a + b = E[v expr]
         _over_sines(combined([(1, own), (-1, shifted(other, 1))]), 1, angle)
@@ -80,7 +89,8 @@ def matrix_expectation(expr: Any, gaussians: Any, angle: Any) -> tuple[Any, Any,
 
     x is standard Gaussian in any dimension; w, v are unit vectors at `angle`. Errors as for `expectation`.
     """
-    symbols, angle = _symbols(gaussians, exactly=2), _angle(angle)
+    symbols = _symbols(gaussians, exactly=2)
+    angle, expr = _angle(angle, symbols), checked(expr, symbols)
     whole, uu, uv, vv = (_profile(expr, symbols, extra) for extra in ((0, 0), (2, 0), (1, 1), (0, 2)))
     x, y = combined([(1, uu), (-1, whole)]), combined([(1, uv), (-1, shifted(whole, 1))])
     z = combined([(1, vv), (-1, whole)])
@@ -95,6 +105,7 @@ def matrix_expectation(expr: Any, gaussians: Any, angle: Any) -> tuple[Any, Any,
 def explained(expr: Any, gaussians: Any, angle: Any = None) -> Iterator[Step]:
     """The steps by which `expectation` finds its closed form, for one or two Gaussians."""
     symbols = _symbols(gaussians)
+    expr = checked(expr, symbols)
     if len(symbols) == 1:
         for low, high, polynomial in intervals(expr, symbols[0]):
             moments = truncated_moments(low, high, max(k for (k,) in polynomial))
@@ -107,7 +118,7 @@ def explained(expr: Any, gaussians: Any, angle: Any = None) -> Iterator[Step]:
                 ),
             )
     elif len(symbols) == 2:
-        yield from _planar_steps(expr, symbols, _angle(angle))
+        yield from _planar_steps(expr, symbols, _angle(angle, symbols))
     else:
         raise ValueError("the steps for three Gaussians are not written out; see the module `space` for the method")
 
@@ -126,8 +137,13 @@ def _planar_steps(expr: Any, symbols: Sequence[sp.Symbol], angle: Any) -> Iterat
         lines = []
         for i, j in polynomial:
             integral = readable(dict(planar.arc_integral(i, j, *planar.ARCS[signs])), angle)
+            power = lambda base, k: "" if k == 0 else base if k == 1 else rf"{base}^{{{k}}}"  # noqa: E731
+            waves = (
+                power(r"\cos", i) + (r"\varphi\," if i else "") + power(r"\cos", j) + (rf"(\varphi-{t})\," if j else "")
+            )
+            radius = power("r", i + j) or "1"
             lines.append(
-                rf"E[r^{{{i + j}}}]\,\frac1{{2\pi}}\int_{{{start}}}^{{{end}}}\cos^{{{i}}}\varphi\,\cos^{{{j}}}(\varphi-{t})\,d\varphi"
+                rf"E[{radius}]\,\frac1{{2\pi}}\int_{{{start}}}^{{{end}}}{waves}d\varphi"
                 rf"=\frac{{{sp.latex(planar.radial_moment(i + j))}}}{{2\pi}}\Big({sp.latex(integral)}\Big)"
             )
         where = ", ".join(f"${name} {'>' if s > 0 else '<'} 0$" for name, s in zip((u, v), signs, strict=True))
@@ -164,13 +180,24 @@ def _law(degree: int, radial: Radial | None, dimension: Any) -> Any:
     """What a homogeneous function of this degree gains when the standard Gaussian gives way to the law."""
     if radial is None:
         return sp.Integer(1)
+    dimension = sp.sympify(dimension)
+    if not dimension.is_positive:
+        raise ValueError(f"dimension is {dimension}; expected a positive number or symbol")
+    try:
+        moment = sp.sympify(radial(degree))
+    except Exception as error:
+        raise ValueError(f"radial({degree}) failed ({error!r}); expected a function from n to E[|x|^n]") from None
+    if not isinstance(moment, sp.Expr) or moment.is_negative or (degree == 0 and moment != 1):
+        raise ValueError(f"radial({degree}) is {moment}, which is no moment of a length")
     half = sp.Rational(degree, 2)
-    gaussian = 2**half * sp.gamma(sp.sympify(dimension) / 2 + half) / sp.gamma(sp.sympify(dimension) / 2)
-    return sp.simplify(sp.gammasimp(radial(degree) / gaussian))
+    gaussian = 2**half * sp.gamma(dimension / 2 + half) / sp.gamma(dimension / 2)
+    return sp.simplify(sp.gammasimp(moment / gaussian))
 
 
 def _over_sines(profile: Profile, squares: int, angle: Any) -> Any:
     quotient, left = divided_by_sine(profile, squares)
+    if left and quotient and sp.sin(angle).is_zero:
+        raise ValueError(f"at angle {angle} the vectors w and v are parallel, and the coefficients are not unique")
     return readable(quotient, angle) / sp.sin(angle) ** (2 * left)
 
 
@@ -180,6 +207,8 @@ def _positive_quadrant(j: int, k: int, angle: Any) -> Any:
 
 def _symbols(gaussians: Any, exactly: int | None = None) -> tuple[sp.Symbol, ...]:
     symbols = tuple(gaussians) if isinstance(gaussians, list | tuple | sp.Tuple) else (gaussians,)
+    if not all(isinstance(g, sp.Symbol) for g in symbols):
+        raise ValueError(f"gaussians is {gaussians!r}; expected a symbol, or two or three distinct symbols in order")
     if not symbols or (exactly and len(symbols) != exactly):
         raise ValueError(f"gaussians is {gaussians}; expected {exactly or 'one to three'} symbols")
     if len(symbols) > 3:
@@ -189,21 +218,37 @@ def _symbols(gaussians: Any, exactly: int | None = None) -> tuple[sp.Symbol, ...
     return symbols
 
 
-def _angle(angle: Any) -> Any:
+def _angle(angle: Any, symbols: Sequence[sp.Symbol]) -> Any:
     if angle is None:
         raise ValueError("angle is missing; pass the angle between the two unit vectors, such as Symbol('t')")
     angle = sp.sympify(angle)
-    if angle.is_number and not 0 <= angle <= sp.pi:
+    if not isinstance(angle, sp.Expr) or angle.has(*symbols):
+        raise ValueError(f"angle is {angle}; expected an expression without the Gaussians in it")
+    if angle.is_number and not (angle.is_real and 0 <= angle <= sp.pi):
         raise ValueError(f"angle is {angle}; expected radians in [0, pi]")
     return angle
+
+
+def _require_triangle(angles: Sequence[Any]) -> None:
+    """Raise `ValueError` for angles that no three unit vectors have, or where two of the vectors are parallel."""
+    if any(sp.sin(angle).is_zero for angle in angles):
+        raise ValueError(
+            f"angle is {tuple(angles)}: two of the Gaussians are equal or opposite; substitute one for the other, and use two"
+        )
+    if all(angle.is_number for angle in angles):
+        a, b, c = (float(angle) for angle in angles)
+        if not abs(a - b) - 1e-12 <= c <= min(a + b, 2 * math.pi - a - b) + 1e-12:
+            raise ValueError(
+                f"angle is {tuple(angles)}; no three unit vectors have these angles: each is at most the sum of the others"
+            )
 
 
 def _scaled(expr: Any, symbols: Sequence[sp.Symbol], scales: Sequence[Any] | None) -> Any:
     if scales is None:
         return expr
-    scales = [sp.sympify(s) for s in scales]
-    if len(scales) != len(symbols) or not all(s.is_positive for s in scales):
+    values = [sp.sympify(s) for s in scales] if isinstance(scales, list | tuple | sp.Tuple) else []
+    if len(values) != len(symbols) or not all(s.is_positive and not s.has(*symbols) for s in values):
         raise ValueError(
             f"scales is {scales}; expected one positive expression for each Gaussian, such as Symbol('a', positive=True)"
         )
-    return sp.sympify(expr).subs({g: s * g for g, s in zip(symbols, scales, strict=True)}, simultaneous=True)
+    return expr.subs({g: s * g for g, s in zip(symbols, values, strict=True)}, simultaneous=True)
