@@ -77,7 +77,7 @@ def _moments(effort: Effort) -> Outcome:
     pairs = [(p, q) for p in range(5) for q in range(p + 1)] + [(5, 5)]
     d.argument(
         "the code computes them",
-        rf"`relu_moment(p, q, theta)` is $E[u_+^pv_+^q]$ for all $p,q\le4$ and $p=q=5$, and `arc_cosine_kernel(n, x, y)` is $|x|^n|y|^nJ_n/\pi$ for $n\le{ORDERS}$.",
+        rf"relu_moment(p, q, theta) is $E[u_+^pv_+^q]$ for all $p,q\le4$ and $p=q=5$, and arc_cosine_kernel(n, x, y) is $|x|^n|y|^nJ_n/\pi$ for $n\le{ORDERS}$.",
         "The code takes Stein's recursion and a hypergeometric series; both equal the derived forms.",
         refuted_by="an angle where code and derived form differ by more than 1e-13 of the value",
         attack=lambda: _moment_attack(effort, pairs),
@@ -124,7 +124,7 @@ def _step_relu(effort: Effort) -> Outcome:
     )
     d.argument(
         "the code computes them",
-        r"`step_relu_vector` is this vector, and `population.loss` and `population.gradient` are the sums over pairs of neurons: "
+        r"step_relu_vector is this vector, and population.loss and population.gradient are the sums over pairs of neurons: "
         r"$L=\frac12\sum c_kc_l|z_k||z_l|f(\theta_{kl})/2\pi$ and $\partial L/\partial w_i=a_i\sum_lc_lE[x\,1(w_i\cdot x>0)\,\sigma(z_l\cdot x)]$.",
         "The loss is a quadratic form in the neurons, and its derivative passes through the expectation.",
         refuted_by="networks for which code and derived sums differ by more than 1e-12 of their terms",
@@ -241,7 +241,7 @@ def _step_step(effort: Effort) -> Outcome:
         )
     d.argument(
         "the code computes them",
-        r"`step_step_matrix` is this matrix, and `population.hessian` has the blocks $a_ia_jE[xx^\top1\,1]$ and, on the diagonal, besides $a_i\sum_lc_l|z_l|\frac{\sin\theta}{2\pi|w_i|}(I+nn^\top-uu^\top)$.",
+        r"step_step_matrix is this matrix, and population.hessian has the blocks $a_ia_jE[xx^\top1\,1]$ and, on the diagonal, besides $a_i\sum_lc_l|z_l|\frac{\sin\theta}{2\pi|w_i|}(I+nn^\top-uu^\top)$.",
         "The second derivatives of the loss are the derivatives of the pair terms, by v (the matrix) and by w (the bend).",
         refuted_by="networks for which code and derived matrices differ by more than 1e-11 of their terms",
         attack=lambda: _hessian_attack(effort),
@@ -376,7 +376,7 @@ CLAIMS = (
         "computed.moments",
         _PAPER,
         "alignmath.gaussian; Cho and Saul 2009",
-        rf"The arc-cosine kernels of order 0 to {ORDERS} and the moments $E[u_+^pv_+^q]$, $p,q\le4$, that `alignmath.gaussian` computes are the derived ones.",
+        rf"The arc-cosine kernels of order 0 to {ORDERS} and the moments $E[u_+^pv_+^q]$, $p,q\le4$, that alignmath.gaussian computes are the derived ones.",
         Verdict.PROVED,
         _moments,
     ),
@@ -384,7 +384,7 @@ CLAIMS = (
         "computed.gradient",
         _PAPER,
         "alignmath.gaussian and population, loss and gradient",
-        r"$E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]$, the population loss and its gradient as `alignmath` computes them are the derived ones, with the constant $\frac1{2\pi}$.",
+        r"$E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]$, the population loss and its gradient as alignmath computes them are the derived ones, with the constant $\frac1{2\pi}$.",
         Verdict.PROVED,
         _step_relu,
     ),
@@ -392,7 +392,7 @@ CLAIMS = (
         "computed.hessian",
         _PAPER,
         "alignmath.gaussian and population, Hessian",
-        r"$E[xx^\top1(w\cdot x>0)\,1(v\cdot x>0)]$ and the Hessian of the population loss as `alignmath` computes them are the derived ones.",
+        r"$E[xx^\top1(w\cdot x>0)\,1(v\cdot x>0)]$ and the Hessian of the population loss as alignmath computes them are the derived ones.",
         Verdict.PROVED,
         _step_step,
     ),

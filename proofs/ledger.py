@@ -135,6 +135,7 @@ def explained(row: Row, width: int = 100) -> str:
 
 
 def step_lines(number: int, step: Step, width: int) -> list[str]:
+    """One step of a derivation as lines of text, in readable mathematics."""
     lines = [f"{number}. {step.title}  [{step.kind}]"]
     if step.statement:
         lines.append(_wrapped(to_plain(step.statement), width, "   "))
