@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from alignmath.arrays import Array
 from alignmath.networks import TwoLayerReLU
 
-__all__ = ["CriticalPoints", "RunStatus", "Trajectory"]
+__all__ = ["CriticalPoints", "MinNormSolution", "NotCertified", "RunStatus", "Trajectory"]
 
 
 class RunStatus(enum.IntEnum):
@@ -68,4 +68,27 @@ class CriticalPoints:
     least_length: Array
     converged: Array
     iterations: int
+    seconds: float
+
+
+class NotCertified(ArithmeticError):
+    """A solver's answer did not pass its own certificate."""
+
+
+@dataclass(frozen=True)
+class MinNormSolution:
+    """A minimum-norm interpolating network and its certificate; see `interpolation.min_norm`.
+
+    network: merged directions, balanced: `|output_j| = |hidden_j|`. squared_norm: `sum a_j^2 + |b_j|^2`.
+    dual: `(N,)`, multipliers with `|p| <= 1` in every direction. lower_bound: `2 y . dual`, below which no
+    interpolating network's squared norm lies. gap: what squared_norm exceeds it by, relative to it.
+    residual: largest `|f(x_i) - y_i|`. seconds: wall time.
+    """
+
+    network: TwoLayerReLU
+    squared_norm: float
+    dual: Array
+    lower_bound: float
+    gap: float
+    residual: float
     seconds: float
