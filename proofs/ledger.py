@@ -15,13 +15,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import alignment, beyond, computed
+from . import alignment, beyond, computed, specialization
 from .claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
 from .texts import math_to_plain, to_plain
 
 __all__ = ["CLAIMS", "Row", "as_json", "explained", "row_text", "run", "select", "step_lines", "summary", "write_json"]
 
-CLAIMS: tuple[Claim, ...] = (*alignment.CLAIMS, *beyond.CLAIMS, *computed.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *alignment.CLAIMS,
+    *specialization.CLAIMS,
+    *beyond.CLAIMS,
+    *computed.CLAIMS,
+)
 """Every claim, paper by paper, in the papers' order."""
 
 

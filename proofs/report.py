@@ -31,7 +31,7 @@ def figures_in(folder: Path) -> list[Figure]:
     found = []
     for path in sorted(folder.glob("*.png")):
         with Image.open(path) as image:
-            entries = image.text  # type: ignore[attr-defined]  # PNG images have it
+            entries = getattr(image, "text", {})  # PNG images have it
         encoded = base64.b64encode(path.read_bytes()).decode("ascii")
         found.append(
             Figure(

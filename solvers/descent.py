@@ -334,6 +334,7 @@ def flow(
     def shortest(_: float, state: np.ndarray) -> float:
         return float(np.min(np.linalg.norm(state[: m * d].reshape(m, d), axis=1))) - floor
 
+    # solve_ivp reads these attributes of its event functions
     shortest.terminal, shortest.direction = True, -1  # type: ignore[attr-defined]
     start = np.concatenate(
         [np.ravel(student.hidden), np.asarray(student.output)] if train_output else [np.ravel(student.hidden)]

@@ -12,6 +12,7 @@ from . import (
     few_students,
     gradient,
     half_plane,
+    reduction,
 )
 
 __all__ = ["CLAIMS"]
@@ -19,6 +20,7 @@ __all__ = ["CLAIMS"]
 _MODULES = (
     gradient,
     few_students,
+    reduction,
     half_plane,
     determinants,
     determinant_theorem,

@@ -185,7 +185,7 @@ def _law(degree: int, radial: Radial | None, dimension: Any) -> Any:
         raise ValueError(f"dimension is {dimension}; expected a positive number or symbol")
     try:
         moment = sp.sympify(radial(degree))
-    except Exception as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"radial({degree}) failed ({error!r}); expected a function from n to E[|x|^n]") from None
     if not isinstance(moment, sp.Expr) or moment.is_negative or (degree == 0 and moment != 1):
         raise ValueError(f"radial({degree}) is {moment}, which is no moment of a length")
