@@ -1,95 +1,169 @@
-"""Minimum-norm interpolation by two-layer ReLU networks in the plane, with a certificate (min_norm paper, Section 4).
+"""Minimum-norm interpolation by two-layer ReLU networks, with a certificate (min_norm paper, Sections 3 to 5).
 
 Among networks `f(x) = sum_j a_j relu(b_j . x)` with `f(x_i) = y_i`, find the least `sum_j a_j^2 + |b_j|^2`. Balanced
 neurons have `|a_j| = |b_j|`, so this is twice the least `sum |c_k|` of signed masses c_k on directions. Its dual is the
-largest `y . lambda` with `|p| <= 1` in every direction, p being `alignmath.planar.dual_function`.
+largest `y . lambda` with `|p| <= 1` in every direction, `p(u) = sum_i lambda_i relu(u . x_i)`.
+
+`min_norm` checks data and answers; the methods are `node_values` (the plane, near-linear) and `lifting` (any dimension,
+cvxpy). The algorithm is explained in `docs/theory/min_norm.md`.
 """
 
 from __future__ import annotations
 
 import time as clock
-import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
+from alignmath.arrangements import largest_on_cells
 from alignmath.arrays import as_floating, as_number
+from alignmath.folding import EXTENDED, Folded, fold
 from alignmath.networks import TwoLayerReLU
-from alignmath.planar import activation_wedges, arc_peaks, dual_peak
+from alignmath.planar import dual_peak, evaluate
+from alignmath.rational import exact_lower_bound
 
+from .lifting import lifted
+from .neurons import polished
+from .node_values import solve_nodes
 from .solution import MinNormSolution, NotCertified
 
-__all__ = ["min_norm"]
+__all__ = ["PiecewiseLinear", "certified", "checked_samples", "min_norm", "min_norm_1d"]
 
-_SAME_RAY = 8 * np.finfo(float).eps
-_MERGED = 1e-8
-"""Candidate directions closer than this in angle are taken as one."""
-_ROUNDS = 60
-_STRICT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-_NARROW = 1e-9
-"""Wedges narrower than this are left to their neighbours, whose closures hold their directions."""
+_SAME = 1e-12
+"""Relative difference of labels up to which samples of one ray agree."""
+_EPS = float(np.finfo(float).eps)
 
 
 def min_norm(
-    x: Any, y: Any, *, method: str = "exchange", tolerance: float = 1e-8, solver: str = "CLARABEL"
+    x: Any,
+    y: Any,
+    *,
+    method: str = "exact",
+    tolerance: float = 1e-8,
+    solver: str = "CLARABEL",
+    rigorous: bool = False,
 ) -> MinNormSolution:
     """The minimum-norm network through the samples, with its dual certificate.
 
-    x: `(N, 2)`; y: `(N,)`. method: "exchange", linear programs on finitely many directions, to which the peaks of the
-    dual function that exceed 1 are added until none does (HiGHS); or "lifting", the convex program in cvxpy, the
-    readable reference: each wedge of directions with one activation pattern has a pair of vectors, for the two signs
-    of the output weight, in its cone (two inequalities), and the norm is the sum of their lengths. solver: for
-    lifting, any that cvxpy knows. Both suit about a hundred samples: beyond, their answers may fail the certificate.
+    x: `(N, d)`, of any lengths; y: `(N,)`. Samples on one ray, opposite or at 0 are allowed.
 
-    Whatever a solver says, the network and the multipliers are checked outside it: the lower bound is `2 y . lambda /
-    max |p|`, the maximum being exact, and `gap` is what the norm exceeds it by, relative to it.
+    method: "exact", for d = 2, a linear program in the node values of the dual function with cuts at its peaks
+    (HiGHS), near-linear in N: a hundred thousand samples in seconds. Or "lifting", the convex program in cvxpy, the
+    readable reference in any dimension, for some hundred samples in the plane and some twenty in space (see
+    `lifting.lifted`); its answers are as good as the solver's, so pass a `tolerance` of 1e-5 or so with it. solver: for
+    lifting, any that cvxpy knows.
+    tolerance: largest relative gap to accept.
+    rigorous: take the lower bound from exact rational arithmetic (d = 2; some 30 microseconds a sample), so that it
+    holds without any rounding.
 
-    Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0, contradictory labels on one ray: f is
-    positively homogeneous), and `NotCertified`, an `ArithmeticError`, if the gap exceeds `tolerance` or the residual
-    `tolerance` times the largest label.
+    Whatever a solver says, network and multipliers are checked outside it: the lower bound is `2 y . lambda / max |p|`,
+    the maximum being exact over every activation wedge, and `gap` is what the squared norm exceeds it by.
+
+    Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0; contradictory labels on one ray, for f
+    is positively homogeneous; opposite samples whose `f(x) - f(-x)` are not linear in x), and `NotCertified`, an
+    `ArithmeticError`, if the gap exceeds `tolerance`, or the residual `tolerance` times the largest label and what
+    rounding makes of it.
     """
     started = clock.perf_counter()
     tolerance = as_number(tolerance, "tolerance", above=True)
-    if method not in ("exchange", "lifting"):
-        raise ValueError(f'method is {method!r}; expected "exchange" or "lifting"')
-    points, labels = _checked_samples(x, y)
-    kept = _one_a_ray(points, labels)
-    scale = float(np.abs(labels).max())
-    if scale == 0:
-        zero = TwoLayerReLU(np.zeros((1, 2)), np.zeros(1))
-        return MinNormSolution(zero, 0.0, np.zeros(len(points)), 0.0, 0.0, 0.0, clock.perf_counter() - started)
-    lengths = np.hypot(points[kept, 0], points[kept, 1])
-    units, heights = points[kept] / lengths[:, None], labels[kept] / lengths  # f is positively homogeneous
-    size = float(np.abs(heights).max())
-    if method == "lifting":
-        angles, multipliers = _lifted(units, heights / size, solver)
-        masses, directions, _ = _fitted(units, heights, angles)
+    points, labels = checked_samples(x, y)
+    dimension = points.shape[1]
+    if method not in ("exact", "lifting"):
+        raise ValueError(f'method is {method!r}; expected "exact" or "lifting"')
+    if dimension != 2 and (method == "exact" or rigorous):
+        raise ValueError(
+            f"x has dimension {dimension}; method \"exact\" and rigorous bounds are for the plane: "
+            'pass method="lifting" and rigorous=False'
+        )
+    kept = np.flatnonzero(np.any(points != 0, axis=1))
+    folded = _checked_plane(points, labels, kept) if dimension == 2 else None
+    if folded is None:
+        kept = _checked_space(points, labels, kept)
+    if not np.any(labels):
+        network = TwoLayerReLU(np.zeros((1, dimension)), np.zeros(1))
+        return MinNormSolution(
+            network, 0.0, np.zeros(len(points)), 0.0, 0.0, 0.0, "certified", {}, clock.perf_counter() - started
+        )
+    dual = np.zeros(len(points), dtype=EXTENDED)
+    stats: dict[str, float]
+    if method == "exact":
+        assert folded is not None
+        lengths = np.hypot(points[kept, 0], points[kept, 1])
+        units, heights = points[kept] / lengths[:, None], labels[kept] / lengths  # f is positively homogeneous
+        size = float(np.abs(heights).max())
+        found = solve_nodes(folded, heights / size, tolerance)
+        neurons = polished(found.neurons, folded, units, heights / size)
+        network = neurons.scaled(size)
+        dual[kept] = found.multipliers / np.hypot(*points[kept].astype(EXTENDED).T)
+        stats = {"rounds": found.rounds, "iterations": found.iterations}
     else:
-        masses, directions, multipliers = _exchanged(units, heights / size, tolerance)
-        masses = masses * size
-    root = np.sqrt(np.abs(masses))
-    network = TwoLayerReLU(root[:, None] * directions, np.sign(masses) * root)
-    squared_norm = 2 * float(np.abs(masses).sum())
-    dual = np.zeros(len(points))
-    dual[kept] = multipliers / lengths
-    dual /= dual_peak(points, dual).value
-    bound = 2 * float(labels @ dual)
-    residual = float(np.abs(network(points) - labels).max())
+        if folded is not None:
+            kept = kept[folded.samples]
+        answer = lifted(points[kept], labels[kept], solver=solver)
+        network = _settled(answer.vectors, answer.signs, points[kept], labels[kept])
+        dual[kept] = answer.multipliers
+        stats = {}
+    return certified(
+        points, labels, network, dual, tolerance=tolerance, stats=stats, started=started, rigorous=rigorous, method=method
+    )
+
+
+def certified(
+    points: np.ndarray,
+    labels: np.ndarray,
+    network: TwoLayerReLU,
+    dual: np.ndarray,
+    *,
+    tolerance: float,
+    stats: dict[str, float],
+    started: float,
+    rigorous: bool,
+    method: str,
+) -> MinNormSolution:
+    """The solution made of a network and multipliers `(N,)`, from these alone; `NotCertified` if it is not one.
+
+    The multipliers are scaled to `|p| <= 1` and rounded to doubles, unless that would cost a tenth of the tolerance, as
+    it does where samples are so close that multipliers in billions cancel.
+    """
+    cost = float(np.sum(np.abs(network.output) * network.lengths))
+    squared_norm = float(np.sum(network.output**2) + np.sum(network.hidden**2))
+    dual, bound = _scaled(points, labels, dual)
+    rounded, rounded_bound = _scaled(points, labels, dual.astype(float))
+    if bound - rounded_bound <= 0.1 * tolerance * bound:
+        dual, bound = rounded.astype(float), rounded_bound
+    if rigorous:
+        bound = exact_lower_bound(points, labels, dual)
+    plane = points.shape[1] == 2
+    values = evaluate(network, points) if plane else network(points)
+    residual = float(np.abs(values - labels).max())
     gap = (squared_norm - bound) / bound if bound > 0 else np.inf
-    if gap > tolerance or residual > tolerance * scale:
+    lengths = np.linalg.norm(points, axis=1)
+    allowed = tolerance * float(np.abs(labels).max()) + 100 * _EPS * cost * float(lengths.max())
+    if not (gap <= tolerance and residual <= allowed):
         raise NotCertified(
             f"{method} left a gap of {gap:.2g} and a residual of {residual:.2g}, beyond the tolerance {tolerance:g}: "
             "pass another method or solver, or a larger tolerance"
         )
-    return MinNormSolution(network, squared_norm, dual, bound, gap, residual, clock.perf_counter() - started)
+    status = "certified exactly" if rigorous else "certified"
+    return MinNormSolution(
+        network, squared_norm, dual, bound, gap, residual, status, stats, clock.perf_counter() - started
+    )
 
 
-def _checked_samples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(points: np.ndarray, labels: np.ndarray, dual: np.ndarray) -> tuple[np.ndarray, float]:
+    """Multipliers divided by the largest `|p|`, and the bound they give."""
+    peak = dual_peak(points, dual).value if points.shape[1] == 2 else largest_on_cells(points, dual.astype(float))
+    dual = dual / (peak or 1.0)
+    return dual, 2 * float(np.sum(labels.astype(EXTENDED) * dual))
+
+
+def checked_samples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """`x (N, d)` and `y (N,)` as float64 arrays; `ValueError` for other shapes, and for a label other than 0 at 0."""
     points = np.asarray(as_floating(x, "x", least_ndim=2), dtype=float)
     labels = np.asarray(as_floating(y, "y", least_ndim=1), dtype=float)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"x has shape {points.shape}; expected (N, 2), inputs of the plane, one a row")
+    if points.ndim != 2:
+        raise ValueError(f"x has shape {points.shape}; expected (N, d), one input a row")
     if labels.shape != (len(points),):
         raise ValueError(f"y has shape {labels.shape}; expected ({len(points)},), one label for each row of x")
     at_zero = np.flatnonzero(~np.any(points != 0, axis=1) & (labels != 0))
@@ -100,93 +174,127 @@ def _checked_samples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     return points, labels
 
 
-def _one_a_ray(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Indices of one sample for each ray; `ValueError` where samples of one ray contradict each other."""
-    index = np.flatnonzero(np.any(points != 0, axis=1))
-    index = index[np.argsort(np.arctan2(points[index, 1], points[index, 0]), kind="stable")]
-    lengths = np.hypot(points[:, 0], points[:, 1])
-    kept: list[int] = []
-    for i in index:
-        for j in kept[-1:] + kept[:1]:  # the ray before, and the first, across the cut of the angle
-            cross = points[i, 0] * points[j, 1] - points[i, 1] * points[j, 0]
-            if abs(cross) <= _SAME_RAY * lengths[i] * lengths[j] and points[i] @ points[j] > 0:
-                first, second = labels[i] / lengths[i], labels[j] / lengths[j]
-                if abs(first - second) > 1e-12 * max(abs(first), abs(second)):
-                    raise ValueError(
-                        f"samples {min(i, j)} and {max(i, j)} lie on one ray, where f is linear, but their labels over "
-                        f"their lengths are {first:.6g} and {second:.6g}; no such network interpolates them"
-                    )
-                break
-        else:
-            kept.append(int(i))
-    return np.array(kept)
+def _checked_plane(points: np.ndarray, labels: np.ndarray, kept: np.ndarray) -> Folded | None:
+    """The folded samples, once labels of one ray and of opposite samples are known to agree; None without any."""
+    if not len(kept):
+        return None
+    folded = fold(points[kept])
+    lengths = np.hypot(points[kept, 0], points[kept, 1])
+    heights = labels[kept] / lengths
+    first = np.where(folded.side > 0, folded.plus[folded.group], folded.minus[folded.group])
+    _same_ray(heights, first, kept)
+    both = np.flatnonzero(folded.antipodal)
+    lines = folded.nodes[both].astype(float)
+    odd = (heights[folded.plus[both]] - heights[folded.minus[both]]) / 2
+    _linear(lines, odd, np.abs(heights).max(), kept[folded.plus[both]], kept[folded.minus[both]])
+    return folded
 
 
-def _lifted(units: np.ndarray, heights: np.ndarray, solver: str) -> tuple[np.ndarray, np.ndarray]:
-    """Solve the lifted program: angles of its vectors that are not 0, and multipliers `(N,)`."""
-    import cvxpy as cp
-
-    wedges = activation_wedges(units)
-    seen = wedges.active.any(axis=1) & (wedges.end - wedges.start > _NARROW)
-    start, end, active = wedges.start[seen], wedges.end[seen], wedges.active[seen].astype(float)
-    sides = [np.stack([np.cos(edge), np.sin(edge)], axis=1) for edge in (start, end)]
-    variables: list[Any] = [cp.Variable((len(start), 2)) for _ in range(2)]
-    constraints: list[Any] = []
-    for vectors in variables:
-        for edge, sign in zip(sides, (1.0, -1.0), strict=True):
-            cross = cp.multiply(edge[:, 0], vectors[:, 1]) - cp.multiply(edge[:, 1], vectors[:, 0])
-            constraints.append(sign * cross >= 0)
-    difference = variables[0] - variables[1]
-    values = sum(cp.multiply(units[:, c], active.T @ difference[:, c]) for c in range(2))
-    interpolates: Any = values == heights
-    norm = sum(cp.sum(cp.norm(vectors, 2, axis=1)) for vectors in variables)
-    problem = cp.Problem(cp.Minimize(norm), [interpolates, *constraints])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "may be inaccurate": the certificate decides
-            problem.solve(solver=solver)
-    except cp.SolverError as error:
-        raise NotCertified(f"{solver} failed: {error}. Pass another solver") from None
-    if variables[0].value is None or interpolates.dual_value is None:
-        raise NotCertified(f"{solver} ended with status {problem.status}; pass another solver")
-    multipliers = -np.asarray(interpolates.dual_value)
-    if multipliers @ heights < 0:  # solvers differ in the sign of the dual
-        multipliers = -multipliers
-    vectors = np.concatenate([variable.value for variable in variables])
-    size = np.hypot(vectors[:, 0], vectors[:, 1])
-    large = size > 1e-7 * size.max()
-    return np.arctan2(vectors[large, 1], vectors[large, 0]), multipliers
+def _checked_space(points: np.ndarray, labels: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """One sample of each ray, in any dimension, the same checks made; quadratic in N."""
+    if not len(kept):
+        return kept
+    lengths = np.linalg.norm(points[kept], axis=1)
+    units, heights = points[kept] / lengths[:, None], labels[kept] / lengths
+    apart = np.linalg.norm(units[:, None] - units, axis=2)
+    first = np.argmax(apart <= 8 * _EPS, axis=1)
+    _same_ray(heights, first, kept)
+    plus, minus = np.nonzero(np.triu(np.linalg.norm(units[:, None] + units, axis=2) <= 8 * _EPS))
+    _linear(units[plus], (heights[plus] - heights[minus]) / 2, np.abs(heights).max(), kept[plus], kept[minus])
+    return kept[first == np.arange(len(first))]
 
 
-def _exchanged(units: np.ndarray, heights: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masses, directions and multipliers by exchange: peaks of the dual function above 1 join the directions."""
-    angles = np.zeros(0)
-    best, proof = -np.inf, np.zeros(len(units))
-    masses, directions, multipliers = _fitted(units, heights, angles)
-    for _ in range(_ROUNDS):
-        values, places = arc_peaks(units, multipliers)
-        peak = float(np.abs(values).max())
-        if (bound := float(heights @ multipliers) / peak) > best:
-            best, proof = bound, multipliers
-        if np.abs(masses).sum() - best <= 0.1 * tolerance * best:
+def _same_ray(heights: np.ndarray, first: np.ndarray, kept: np.ndarray) -> None:
+    size = np.maximum(np.abs(heights), np.abs(heights[first]))
+    differs = np.flatnonzero(np.abs(heights - heights[first]) > _SAME * size + 64 * _EPS * np.abs(heights).max())
+    if len(differs):
+        i, j = sorted((int(kept[differs[0]]), int(kept[first[differs[0]]])))
+        a, b = heights[first[differs[0]]], heights[differs[0]]
+        raise ValueError(
+            f"samples {i} and {j} lie on one ray, where f is linear, but their labels over their lengths are {a:.6g} "
+            f"and {b:.6g}; no such network interpolates them"
+        )
+
+
+def _linear(lines: np.ndarray, odd: np.ndarray, size: float, plus: np.ndarray, minus: np.ndarray) -> None:
+    """`f(x) - f(-x)` is linear in x for every such network: so must be half the differences `odd` on the `lines`."""
+    if not len(lines):
+        return
+    v = np.linalg.lstsq(lines, odd, rcond=None)[0]
+    wrong = np.abs(lines @ v - odd)
+    if wrong.max() > 10 * _SAME * size:
+        worst = int(np.argmax(wrong))
+        raise ValueError(
+            f"samples {plus[worst]} and {minus[worst]} are opposite, and f(x) - f(-x) is linear in x for every such "
+            "network, which the labels of the opposite samples are not; no such network interpolates them"
+        )
+
+
+def _settled(vectors: np.ndarray, signs: np.ndarray, points: np.ndarray, labels: np.ndarray) -> TwoLayerReLU:
+    """The network of a lifted program's vectors, moved by the solver's error so that it interpolates to rounding."""
+    if not len(vectors):
+        return TwoLayerReLU(np.zeros((1, points.shape[1])), np.zeros(1))
+    scale = float(np.abs(labels).max())
+
+    def network(vectors: np.ndarray) -> TwoLayerReLU:
+        length = np.linalg.norm(vectors, axis=1)
+        root = np.sqrt(np.where(length > 0, length, 1))
+        return TwoLayerReLU(vectors / root[:, None], signs * np.linalg.norm(vectors / root[:, None], axis=1))
+
+    best = network(vectors)
+    least = float(np.abs(best(points) - labels).max())
+    for _ in range(4):
+        rest = labels - best(points)
+        if least <= 10 * _EPS * scale:
             break
-        angles = np.concatenate([angles, places[np.abs(values) > 1 + 1e-3 * (peak - 1)]])
-        masses, directions, multipliers = _fitted(units, heights, angles)
-    return masses, directions, proof
+        active = (points @ vectors.T > 1e-9 * np.linalg.norm(vectors, axis=1)).astype(float) * signs
+        columns = (active[:, :, None] * points[:, None, :]).reshape(len(points), -1)
+        vectors = vectors + np.linalg.lstsq(columns, rest, rcond=1e-12)[0].reshape(vectors.shape)
+        moved = network(vectors)
+        residual = float(np.abs(moved(points) - labels).max())
+        if residual >= least:
+            break
+        best, least = moved, residual
+    return best
 
 
-def _fitted(units: np.ndarray, heights: np.ndarray, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Signed masses `(K,)` of least sum that interpolate, on the directions at `angles`, the samples' and the
-    breakpoints; the directions `(K, 2)` that bear mass, at most N; and the multipliers."""
-    own = np.arctan2(units[:, 1], units[:, 0])
-    angles = np.sort(np.mod(np.concatenate([angles, own, own + np.pi / 2, own - np.pi / 2]), 2 * np.pi))
-    angles = angles[np.append(np.diff(angles), angles[0] + 2 * np.pi - angles[-1]) > _MERGED]
-    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    features = np.maximum(units @ directions.T, 0)
-    columns = np.concatenate([features, -features], axis=1)
-    found = linprog(np.ones(columns.shape[1]), A_eq=columns, b_eq=heights, method="highs", options=_STRICT)
-    if found.status != 0:
-        raise NotCertified(f"HiGHS found no interpolating masses on {len(angles)} directions: {found.message}")
-    positive, negative = np.split(found.x, 2)
-    used = (positive != 0) | (negative != 0)
-    return (positive - negative)[used], directions[used], found.eqlin.marginals
+@dataclass(frozen=True)
+class PiecewiseLinear:
+    """The function of one variable found by `min_norm_1d`.
+
+    knots: `(K,)`, ascending, where the slope changes. slopes: `(K + 1,)`, between and outside them. intercept: the value
+    at t = 0. solution: the network in the plane and its certificate.
+    """
+
+    knots: np.ndarray
+    slopes: np.ndarray
+    intercept: float
+    solution: MinNormSolution
+
+    def __call__(self, t: Any) -> np.ndarray:
+        """Values at `t`, any shape."""
+        t = np.asarray(as_floating(t, "t"))
+        plane = np.stack([t.ravel(), np.ones(t.size)], axis=1)
+        return evaluate(self.solution.network, plane).reshape(t.shape)
+
+
+def min_norm_1d(t: Any, y: Any, *, tolerance: float = 1e-8) -> PiecewiseLinear:
+    """Minimum-norm regression of one variable with a bias, `f(t) = sum_j a_j relu(w_j t + b_j)`, `f(t_i) = y_i`.
+
+    t, y: `(N,)`. The norm is `sum a_j^2 + w_j^2 + b_j^2`, biases included: `min_norm` at the points `(t_i, 1)`, with its
+    errors. A neuron with `w_j = 0` is a constant and has no knot.
+    """
+    t = np.asarray(as_floating(t, "t", least_ndim=1), dtype=float)
+    if t.ndim != 1:
+        raise ValueError(f"t has shape {t.shape}; expected (N,), one number for each sample")
+    solution = min_norm(np.stack([t, np.ones(len(t))], axis=1), y, tolerance=tolerance)
+    slope, bias = solution.network.hidden[:, 0], solution.network.hidden[:, 1]
+    output = solution.network.output
+    bent = np.abs(slope) > 1e-12 * np.maximum(np.abs(bias), 1e-300)
+    places = -bias[bent] / slope[bent]
+    order = np.argsort(places, kind="stable")
+    places, jumps = places[order], (output * np.abs(slope))[bent][order]
+    knots, index = np.unique(places, return_inverse=True)
+    left = float(np.sum((output * slope)[slope < 0]))
+    slopes = left + np.concatenate([[0.0], np.cumsum(np.bincount(index.ravel(), jumps, len(knots)))])
+    return PiecewiseLinear(knots, slopes, float(np.sum(output * np.maximum(bias, 0))), solution)
