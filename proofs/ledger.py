@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import alignment, beyond, computed, specialization
+from . import alignment, beyond, computed, min_norm, specialization
 from .claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
 from .texts import math_to_plain, to_plain
 
@@ -24,6 +24,7 @@ __all__ = ["CLAIMS", "Row", "as_json", "explained", "row_text", "run", "select",
 CLAIMS: tuple[Claim, ...] = (
     *alignment.CLAIMS,
     *specialization.CLAIMS,
+    *min_norm.CLAIMS,
     *beyond.CLAIMS,
     *computed.CLAIMS,
 )

@@ -183,16 +183,21 @@ class _Program:
 
     def solved(self) -> NodeSolution:
         """Rounds of cuts until the gap is a fifth of the tolerance, or no peak exceeds 1 by more than rounding."""
+        best, multipliers = -np.inf, np.zeros(0)
+        even = (np.zeros(0),) * 4
+        round_ = 0
         for round_ in range(1, _ROUNDS + 1):
             self._run()
-            eta, q, multipliers, value, peaks = self._dual()
+            found, value, peaks = self._dual()
+            if value > best:
+                best, multipliers = value, found
             even = self._even_masses()
             boxed = np.any(self.column_duals[-2:] != 0) and self.free_q
-            if np.abs(even[-1]).sum() - value <= 0.45 * self.tolerance * value and not boxed:
+            if np.abs(even[-1]).sum() - best <= 0.45 * self.tolerance * best and not boxed:
                 break
             if not self._loosen() + self._cut(peaks):
                 break
-        return NodeSolution(self._shared(*even), multipliers, value, round_, self.iterations)
+        return NodeSolution(self._shared(*even), multipliers, best, round_, self.iterations)
 
     def _run(self) -> None:
         self.solver.run()
@@ -209,23 +214,16 @@ class _Program:
         self.columns, self.column_duals = np.array(found.col_value), np.array(found.col_dual) * self.cost_scale
         self.row_duals = np.array(found.row_dual) * self.cost_scale
 
-    def _dual(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, list[tuple[int, Peaks]]]:
-        """Node values, q, multipliers with `|p| <= 1`, their value, and the peaks by the sign of `q . u`."""
+    def _dual(self) -> tuple[np.ndarray, float, list[tuple[int, Peaks]]]:
+        """Multipliers with `|p| <= 1`, their value, and the peaks of the program's own p by the sign of `q . u`."""
         folded, n = self.folded, len(self.cost)
-        eta = self.columns[:n].astype(EXTENDED)
+        eta = _phantoms(folded, self.columns[:n].astype(EXTENDED))
         kappa = self.columns[n : n + len(self.pairs)].astype(EXTENDED)
-        eta = _phantoms(folded, eta)
-        pair_nodes = folded.nodes[self.pairs]
-        q = (self.odd_rows.T @ eta + pair_nodes.T @ kappa) / 2
-        if not self.free_q:
-            eta, kappa = self._without_odd_part(eta, kappa, q)
-            q = (self.odd_rows.T @ eta + pair_nodes.T @ kappa) / 2
-        along = folded.turned @ q
-        following = np.append(along[1:], -along[0])
-        peaks = []
-        for turn in (1, -1):
-            peaks.append((turn, gap_peaks(folded, eta + turn * along, np.roll(eta, -1) + turn * following)))
-        largest = max(peak.largest for _, peak in peaks)
+        q = self._odd_part(eta, kappa) if self.free_q else np.zeros(2, dtype=EXTENDED)
+        peaks = self._peaks(eta, q)
+        eta = self._repaired(eta, kappa, q, peaks)
+        q = self._odd_part(eta, kappa)
+        largest = max(peak.largest for _, peak in self._peaks(eta, q)) or 1.0
         sums = folded.second_difference(eta)
         multipliers = np.zeros(len(folded.group), dtype=EXTENDED)
         single = folded.odd != 0
@@ -236,23 +234,36 @@ class _Program:
         multipliers[folded.minus[self.pairs]] -= kappa / 2
         # y . lambda, with the parts that cancel taken out
         value = float(self.cost @ eta + self.pair_cost @ kappa + 2 * (self.v @ q))
-        if largest == 0:
-            return eta, q, multipliers, 0.0, peaks
-        return eta, q, multipliers / largest, value / largest, peaks
+        return multipliers / largest, value / largest, peaks
 
-    def _without_odd_part(self, eta: np.ndarray, kappa: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Move many node values by very little so that q is 0 to extended precision, not to that of the solver."""
+    def _odd_part(self, eta: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+        return (self.odd_rows.T @ eta + self.folded.nodes[self.pairs].T @ kappa) / 2
+
+    def _peaks(self, eta: np.ndarray, q: np.ndarray) -> list[tuple[int, Peaks]]:
+        along = self.folded.turned @ q
+        following = np.append(along[1:], -along[0])
+        return [
+            (turn, gap_peaks(self.folded, eta + turn * along, np.roll(eta, -1) + turn * following)) for turn in (1, -1)
+        ]
+
+    def _repaired(
+        self, eta: np.ndarray, kappa: np.ndarray, q: np.ndarray, peaks: list[tuple[int, Peaks]]
+    ) -> np.ndarray:
+        """Node values shrunk where a peak beside them exceeds 1, so that others need not be, and then moved by very
+        little, most where there is room, so that their odd part is q to extended precision, not to the solver's."""
+        folded = self.folded
+        sizes = np.maximum(*(np.abs(peak.value) for _, peak in peaks))
+        sizes = np.maximum(sizes, np.roll(sizes, 1))
+        eta = _phantoms(folded, eta / np.maximum(sizes, 1))
         size = np.abs(self.odd_rows).max(axis=1)
-        free = (size > 0) & ~self.folded.phantom
-        free &= ~(np.roll(self.folded.phantom, 1) | np.roll(self.folded.phantom, -1))
-        if not free.any():
-            return eta, kappa
-        chosen = np.flatnonzero(free & (size <= np.median(size[free]) * 4))
-        rows = self.odd_rows[chosen].astype(float)
-        change = np.linalg.lstsq(rows.T, -2 * q.astype(float), rcond=None)[0]
-        moved = eta.copy()
-        moved[chosen] += change
-        return moved, kappa
+        free = (size > 0) & ~folded.phantom & ~np.roll(folded.phantom, 1) & ~np.roll(folded.phantom, -1)
+        if free.any():
+            chosen = np.flatnonzero(free & (size <= np.median(size[free]) * 4))
+            room = np.clip(1 - sizes[chosen], 0, 1).astype(float) + 1e-9
+            rows = (self.odd_rows[chosen] * room[:, None]).astype(float)
+            wrong = (q - self._odd_part(eta, kappa)).astype(float)
+            eta[chosen] += room * np.linalg.lstsq(rows.T, 2 * wrong, rcond=None)[0]
+        return eta
 
     def _loosen(self) -> bool:
         """Give quiet nodes whose narrower bound turns out to bind the full one; False if there is none."""
