@@ -85,28 +85,47 @@ def min_norm(
         return MinNormSolution(
             network, 0.0, np.zeros(len(points)), 0.0, 0.0, 0.0, "certified", {}, clock.perf_counter() - started
         )
+
+    def answer(rounding: bool) -> MinNormSolution:
+        found = (
+            _lifting_answer(points, labels, kept, folded, solver)
+            if folded is None or method == "lifting"
+            else _exact_answer(points, labels, kept, folded, tolerance, rounding)
+        )
+        return certified(
+            points, labels, *found, tolerance=tolerance, started=started, rigorous=rigorous, method=method
+        )
+
+    if method == "lifting":
+        return answer(True)
+    try:
+        return answer(True)
+    except NotCertified:  # perhaps because what looks like rounding of the labels is dear where samples are close
+        return answer(False)
+
+
+def _exact_answer(
+    points: np.ndarray, labels: np.ndarray, kept: np.ndarray, folded: Folded, tolerance: float, rounding: bool
+) -> tuple[TwoLayerReLU, np.ndarray, dict[str, float]]:
+    lengths = np.hypot(*points[kept].astype(EXTENDED).T)
+    heights = labels[kept] / lengths  # f is positively homogeneous
+    size = float(np.abs(heights).max())
+    found = solve_nodes(folded, heights / size, tolerance, rounding=rounding)
+    units = (points[kept] / lengths[:, None]).astype(float)
+    network = polished(found.neurons, folded, units, (heights / size).astype(float)).scaled(size)
     dual = np.zeros(len(points), dtype=EXTENDED)
-    stats: dict[str, float]
-    if method == "exact":
-        assert folded is not None
-        lengths = np.hypot(points[kept, 0], points[kept, 1])
-        units, heights = points[kept] / lengths[:, None], labels[kept] / lengths  # f is positively homogeneous
-        size = float(np.abs(heights).max())
-        found = solve_nodes(folded, heights / size, tolerance)
-        neurons = polished(found.neurons, folded, units, heights / size)
-        network = neurons.scaled(size)
-        dual[kept] = found.multipliers / np.hypot(*points[kept].astype(EXTENDED).T)
-        stats = {"rounds": found.rounds, "iterations": found.iterations}
-    else:
-        if folded is not None:
-            kept = kept[folded.samples]
-        answer = lifted(points[kept], labels[kept], solver=solver)
-        network = _settled(answer.vectors, answer.signs, points[kept], labels[kept])
-        dual[kept] = answer.multipliers
-        stats = {}
-    return certified(
-        points, labels, network, dual, tolerance=tolerance, stats=stats, started=started, rigorous=rigorous, method=method
-    )
+    dual[kept] = found.multipliers / lengths
+    return network, dual, {"rounds": found.rounds, "iterations": found.iterations}
+
+
+def _lifting_answer(
+    points: np.ndarray, labels: np.ndarray, kept: np.ndarray, folded: Folded | None, solver: str
+) -> tuple[TwoLayerReLU, np.ndarray, dict[str, float]]:
+    rays = kept if folded is None else kept[folded.samples]
+    found = lifted(points[rays], labels[rays], solver=solver)
+    dual = np.zeros(len(points), dtype=EXTENDED)
+    dual[rays] = found.multipliers
+    return _settled(found.vectors, found.signs, points[rays], labels[rays]), dual, {}
 
 
 def certified(
@@ -114,9 +133,9 @@ def certified(
     labels: np.ndarray,
     network: TwoLayerReLU,
     dual: np.ndarray,
+    stats: dict[str, float],
     *,
     tolerance: float,
-    stats: dict[str, float],
     started: float,
     rigorous: bool,
     method: str,

@@ -19,7 +19,7 @@ __all__ = ["Neurons", "merged", "polished", "shared"]
 
 _SHARED = 300
 """More masses than this are shared between opposite directions greedily, all but about so many."""
-_DENSE = 4e9
+_DENSE = 1e9
 """Multiplications a dense least-squares polish may take; beyond, the linear program's own accuracy stands."""
 _EPS = float(np.finfo(float).eps)
 
@@ -142,7 +142,13 @@ def _least_shares(mass: np.ndarray, directions: np.ndarray, total: np.ndarray) -
     found = linprog(cost, A_eq=columns, b_eq=total / scale, bounds=bounds, method="highs-ds")
     if found.status != 0:  # the directions of all neurons lie on one line, and the total does not
         return np.full(k, np.inf)
-    return scale * (found.x[:k] + found.x[k : 2 * k] - found.x[2 * k :])
+    d = scale * (found.x[:k] + found.x[k : 2 * k] - found.x[2 * k :])
+    inner = np.abs(np.abs(d) - np.abs(mass)) > 1e-9 * np.abs(mass)
+    for moved in (inner, np.ones(k, dtype=bool)):  # the program's equations hold to its tolerance: now to rounding
+        if moved.any() and np.abs(total - d @ directions).max() > 4 * _EPS * scale:
+            rows = directions[moved] * np.abs(mass[moved, None])
+            d[moved] += np.abs(mass[moved]) * np.linalg.lstsq(rows.T, total - d @ directions, rcond=None)[0]
+    return d if np.abs(total - d @ directions).max() <= 100 * _EPS * scale else np.full(k, np.inf)
 
 
 def polished(neurons: Neurons, folded: Folded, units: np.ndarray, heights: np.ndarray) -> Neurons:
@@ -153,7 +159,7 @@ def polished(neurons: Neurons, folded: Folded, units: np.ndarray, heights: np.nd
     """
     size = np.abs(neurons.mass)
     large = neurons.only(size > 1e-9 * size.sum())
-    aim = 20 * _EPS * neurons.cost
+    aim = 80 * _EPS * neurons.cost
     best, least = neurons, float(np.abs(heights - evaluate(neurons.network, units)).max())
     for start in [large, neurons] if len(large.mass) < len(size) else [neurons]:
         found, residual = _polish(start, folded, units, heights, aim)

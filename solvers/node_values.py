@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import lsqr
 
 from alignmath.folding import EXTENDED, Folded, Peaks, gap_peaks
 
@@ -43,12 +45,14 @@ class NodeSolution:
     iterations: int
 
 
-def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float) -> NodeSolution:
+def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float, *, rounding: bool = True) -> NodeSolution:
     """Neurons and multipliers for samples of length 1 with labels `heights (N,)`, to a relative gap of about `tolerance`.
 
+    rounding: take second differences of the labels that rounding of the labels explains for 0, as those of a teacher
+    are between its kinks; where samples are so close that this costs more than the tolerance, pass False.
     `NotCertified` if the linear program fails; whether the gap is small is for the caller to judge.
     """
-    program = _Program(folded, heights, tolerance)
+    program = _Program(folded, heights, tolerance, rounding)
     found = program.solved()
     if not abs(found.neurons.cost - found.value) <= 0.5 * tolerance * found.value or found.value == 0:
         program.free_odd_part()
@@ -59,7 +63,7 @@ def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float) -> NodeSo
 class _Program:
     """The linear program on HiGHS, its cuts, and how its answers are read."""
 
-    def __init__(self, folded: Folded, heights: np.ndarray, tolerance: float) -> None:
+    def __init__(self, folded: Folded, heights: np.ndarray, tolerance: float, rounding: bool) -> None:
         self.folded, self.tolerance = folded, tolerance
         n = len(folded.sine)
         plus, minus = folded.plus, folded.minus
@@ -73,7 +77,8 @@ class _Program:
         self.pair_cost = odd - folded.nodes[self.pairs] @ self.v
         noise = _noise(folded, self.even, self.v)
         beside = np.roll(folded.phantom, 1) | np.roll(folded.phantom, -1) | folded.phantom
-        self.quiet = (np.abs(self.cost) <= noise) & ~beside
+        quiet = (np.abs(self.cost) <= noise) & ~beside
+        self.quiet = quiet & (rounding and np.count_nonzero(quiet) > 0.5 * n)  # else a small one is small by chance
         self.cost = np.where(self.quiet, 0, self.cost)
         self.cost_scale = float(np.abs(self.cost).sum() / n) or 1.0
         self.cuts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -305,7 +310,44 @@ class _Program:
             begin += len(cut_gap)
         gaps, offsets, turns, masses = (np.concatenate(part) for part in (gap, offset, turn, mass))
         used = masses != 0
-        return merged(self.folded, gaps[used], offsets[used], turns[used], masses[used])
+        gaps, offsets, turns, masses = gaps[used], offsets[used], turns[used], masses[used]
+        if not self.free_q:
+            masses = self._refined(gaps, offsets, masses)
+        return merged(self.folded, gaps, offsets, turns, masses)
+
+    def _refined(self, gaps: np.ndarray, offsets: np.ndarray, masses: np.ndarray) -> np.ndarray:
+        """Masses that meet the equations of the nodes to rounding: where a node bears one, that of the node itself;
+        elsewhere masses in the gaps, v and the heights of phantoms move together by least squares."""
+        folded, n = self.folded, len(self.cost)
+        inner = offsets > 0
+        gap, offset, phantoms = gaps[inner], offsets[inner], np.flatnonzero(folded.phantom)
+        sine, k = folded.sine[gap].astype(float), int(inner.sum())
+        entries = np.concatenate([np.sin(folded.gaps[gap] - offset) / sine, np.sin(offset) / sine])
+        places = (np.concatenate([gap, (gap + 1) % n]), np.tile(np.arange(k), 2))
+        tents = sparse.csr_array((entries, places), (n, k))
+        unit = np.zeros((n, len(phantoms)))
+        unit[phantoms, np.arange(len(phantoms))] = 1
+        heights = folded.second_difference(unit.astype(EXTENDED))
+        bearing = np.zeros(n, dtype=bool)
+        bearing[gaps[~inner]] = True
+        free = np.flatnonzero(~bearing)
+        columns = sparse.hstack([tents, self.odd_rows.astype(float) / self.row_scale, heights.astype(float)], format="csr")
+        value = np.concatenate([masses[inner], self.row_duals[:2], self.row_duals[2 : 2 + len(phantoms)]])
+        for _ in range(3):
+            rest = self._rest(tents, heights, value)
+            if not len(free) or np.abs(rest[free]).max() <= 1e-15 * np.abs(masses).max(initial=1e-300):
+                break
+            value = value + lsqr(columns[free], rest[free].astype(float), atol=1e-15, btol=1e-15, iter_lim=20 * k + 100)[0]
+        rest = self._rest(tents, heights, value).astype(float)
+        self.row_duals[:2] = value[k : k + 2]
+        masses = masses.copy()
+        masses[inner], masses[~inner] = value[:k], rest[gaps[~inner]]
+        return masses
+
+    def _rest(self, tents: Any, heights: np.ndarray, value: np.ndarray) -> np.ndarray:
+        k = tents.shape[1]
+        inside = (tents @ value[:k]).astype(EXTENDED)
+        return self.cost - inside - self.odd_rows @ (value[k : k + 2] / EXTENDED(self.row_scale)) - heights @ value[k + 2 :]
 
     def _shared(self, gaps: np.ndarray, offsets: np.ndarray, turns: np.ndarray, masses: np.ndarray) -> Neurons:
         """Neurons whose even part has the given masses, on one or the other of two opposite directions each."""
@@ -314,7 +356,7 @@ class _Program:
         shares = turns * masses if self.free_q else shared(masses, directions, 2 * v)
         plus, minus = (masses + shares) / 2, (masses - shares) / 2
         every = np.concatenate([plus, minus])
-        kept = np.abs(every) > 1e-13 * np.abs(every).max(initial=0)
+        kept = np.abs(every) > 1e-17 * np.abs(every).sum()
         directions = np.concatenate([directions, -directions])
         return Neurons(np.tile(gaps, 2)[kept], np.tile(offsets, 2)[kept], directions[kept], every[kept])
 
@@ -375,28 +417,25 @@ def _robust_start(folded: Folded, even: np.ndarray, pairs: np.ndarray, odd: np.n
 
 
 def _phantoms(folded: Folded, eta: np.ndarray) -> np.ndarray:
-    """Node values in which phantoms, alone or several in a gap, lie exactly on the sinusoid of their neighbours."""
-    phantom = folded.phantom
-    if not phantom.any():
-        return eta
-    n, eta = len(eta), eta.copy()
-    real = np.flatnonzero(~phantom)
-    unit = np.stack([folded.nodes[:, 0], folded.nodes[:, 1]], axis=1)
-    for place, first in enumerate(real):
-        last = real[(place + 1) % len(real)]
-        count = (last - first) % n or n
-        if count == 1:
-            continue
-        between = (first + 1 + np.arange(count - 1)) % n
-        if first == last:  # one node only: eta is |sin| times what its own second difference allows
-            continue
-        sign = -1 if last <= first else 1
-        far = sign * unit[last]
-        cross = lambda a, b: a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]  # noqa: E731
-        whole = cross(unit[first], far)
-        if abs(whole) < 1e-3:  # the two ends are nearly opposite: the solver's own values are better
-            continue
-        for node in between:
-            here = unit[node] if node > first else -unit[node]
-            eta[node] = (cross(here, far) * eta[first] + cross(unit[first], here) * eta[last]) / whole
+    """Node values in which phantoms lie on one sinusoid with the samples at the ends of their gap, exactly.
+
+    It is taken from the two ends, or from two phantoms between them where the ends are almost opposite, and then the
+    ends are put on it too.
+    """
+    phantom, eta, n = folded.phantom, eta.copy(), len(eta)
+    for first in np.flatnonzero(~phantom & np.roll(phantom, -1)):
+        count = 2 if phantom[(first + 2) % n] else 1
+        places = first + np.arange(count + 2)
+        nodes = np.where((places >= n)[:, None], -1, 1) * folded.nodes[places % n]
+        values = eta[places % n]
+        known = (0, count + 1) if count == 1 else (1, 2)
+        a, b = nodes[known[0]], nodes[known[1]]
+        whole = a[0] * b[1] - a[1] * b[0]
+        left = (nodes[:, 0] * b[1] - nodes[:, 1] * b[0]) / whole
+        right = (a[0] * nodes[:, 1] - a[1] * nodes[:, 0]) / whole
+        eta[places % n] = left * values[known[0]] + right * values[known[1]]
+    if len(np.flatnonzero(~phantom)) == 1:
+        eta[~phantom] = 0  # half a turn on the sinusoid is its opposite, and the even part is the same
     return eta
+
+
