@@ -22,6 +22,9 @@ PAPER = """kernel eq1 eq2 obs2.1 main m1 fig1 thm3.1 thm3.1.step1 thm3.1.step2 t
 lem4.5 claim.dense thm5.1 eq3 eq4_5 cramer detcond prop5.4 conj5.5 thm5.6 ad.zero pad.linear pad.f conj5.8 thm5.9 fig2 fig3 fig4
 potential""".split()  # noqa: SIM905
 """Every statement, equation and figure of the alignment paper."""
+MIN_NORM = """eq5 prop4.2 rem4.3.1 rem4.3.2 rem4.3.3 teacher_kappa eq9 rem4.4.2 thm5.2 thm5.2.two thm5.2.proof rem5.3 eq12 exp.N40
+exp.N20 conj.d fig1_3""".split()  # noqa: SIM905
+"""The same of the min-norm paper."""
 
 
 def claim(
@@ -51,6 +54,16 @@ def test_every_claim_of_the_paper_has_its_row_and_figures_have_two():
     assert len(names) == len(set(names))
     assert {f"align.{name}" for name in PAPER} <= set(names)
     assert {f"align.fig{k}.measured" for k in (1, 2, 3, 4)} <= set(names)
+    assert {f"minnorm.{name}" for name in MIN_NORM} <= set(names)
+    assert {f"minnorm.exp.{name}.measured" for name in ("N20", "N40")} <= set(names)
+
+
+def test_refuted_statements_of_the_min_norm_paper_appear_again_as_mended():
+    by_name = {c.name: c for c in ledger.CLAIMS if c.paper == "min_norm"}
+    refuted = [name for name, c in by_name.items() if c.expected is Verdict.REFUTED]
+    assert refuted
+    for name in refuted:
+        assert by_name[f"{name}.mended"].expected is not Verdict.REFUTED
 
 
 def test_claims_rest_on_known_claims_without_circles():
