@@ -73,6 +73,11 @@ class Folded:
         return (self.plus < 0) & (self.minus < 0)
 
     @property
+    def near_phantom(self) -> np.ndarray:
+        """`(n,)` bool: phantoms and the nodes beside them, whose second differences depend on free heights."""
+        return self.phantom | np.roll(self.phantom, 1) | np.roll(self.phantom, -1)
+
+    @property
     def antipodal(self) -> np.ndarray:
         """`(n,)` bool: nodes with samples on both sides."""
         return (self.plus >= 0) & (self.minus >= 0)
@@ -112,9 +117,9 @@ class Folded:
         following = np.concatenate([self.nodes[1:], -self.nodes[:1]])
         side_after, side_before = np.append(side[1:], -side[0]), np.append(-side[-1], side[:-1])
         before, sine_before = np.concatenate([-self.nodes[-1:], self.nodes[:-1]]), np.roll(self.sine, 1)
-        return ((side_after - side) / self.sine)[:, None] * following + (
-            (side_before - side) / sine_before
-        )[:, None] * before
+        return ((side_after - side) / self.sine)[:, None] * following + ((side_before - side) / sine_before)[
+            :, None
+        ] * before
 
     @property
     def turned(self) -> np.ndarray:
@@ -159,7 +164,9 @@ def fold(points: np.ndarray) -> Folded:
         share = np.concatenate([np.arange(p) for p in parts]) / parts[place] * angles[place]
         real = share == 0
         spun = np.stack([-nodes[place][:, 1], nodes[place][:, 0]], axis=1)
-        nodes = np.where(real[:, None], nodes[place], np.cos(share)[:, None] * nodes[place] + np.sin(share)[:, None] * spun)
+        nodes = np.where(
+            real[:, None], nodes[place], np.cos(share)[:, None] * nodes[place] + np.sin(share)[:, None] * spun
+        )
         plus, minus = np.where(real, plus[place], -1), np.where(real, minus[place], -1)
         group = np.flatnonzero(real)[group]
         sine, cosine, _ = _gap_to_next(nodes)

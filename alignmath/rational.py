@@ -1,4 +1,4 @@
-"""The largest value of the dual function in exact rational arithmetic: lower bounds of the minimum norm that are proofs.
+"""The largest value of the dual function in rational arithmetic: lower bounds of the minimum norm that are proofs.
 
 Inputs and multipliers are the binary fractions they are stored as. Between two breakpoints `p(u) = g . u` with g
 rational, and whether g points into the arc is the sign of two integers: no rounding, no tolerance, no sorting by angle.
@@ -62,7 +62,8 @@ def exact_lower_bound(points: Any, labels: Any, multipliers: Any) -> float:
     labels: `(N,)`.
     """
     square = exact_dual_square(points, multipliers)
-    products = (Fraction(*y.as_integer_ratio()) * Fraction(*w.as_integer_ratio()) for y, w in zip(labels, multipliers, strict=True))
+    pairs = zip(labels, multipliers, strict=True)
+    products = (Fraction(*y.as_integer_ratio()) * Fraction(*w.as_integer_ratio()) for y, w in pairs)
     value = 2 * sum(products, Fraction(0))
     if value <= 0 or square == 0:
         return 0.0

@@ -60,8 +60,8 @@ def min_norm(
     Whatever a solver says, network and multipliers are checked outside it: the lower bound is `2 y . lambda / max |p|`,
     the maximum being exact over every activation wedge, and `gap` is what the squared norm exceeds it by.
 
-    Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0; contradictory labels on one ray, for f
-    is positively homogeneous; opposite samples whose `f(x) - f(-x)` are not linear in x), and `NotCertified`, an
+    Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0; contradictory labels on one ray, for
+    f is positively homogeneous; opposite samples whose `f(x) - f(-x)` are not linear in x), and `NotCertified`, an
     `ArithmeticError`, if the gap exceeds `tolerance`, or the residual `tolerance` times the largest label and what
     rounding makes of it.
     """
@@ -73,7 +73,7 @@ def min_norm(
         raise ValueError(f'method is {method!r}; expected "exact" or "lifting"')
     if dimension != 2 and (method == "exact" or rigorous):
         raise ValueError(
-            f"x has dimension {dimension}; method \"exact\" and rigorous bounds are for the plane: "
+            f'x has dimension {dimension}; method "exact" and rigorous bounds are for the plane: '
             'pass method="lifting" and rigorous=False'
         )
     kept = np.flatnonzero(np.any(points != 0, axis=1))
@@ -92,9 +92,7 @@ def min_norm(
             if folded is None or method == "lifting"
             else _exact_answer(points, labels, kept, folded, tolerance, rounding)
         )
-        return certified(
-            points, labels, *found, tolerance=tolerance, started=started, rigorous=rigorous, method=method
-        )
+        return certified(points, labels, *found, tolerance=tolerance, started=started, rigorous=rigorous, method=method)
 
     if method == "lifting":
         return answer(True)
@@ -281,8 +279,8 @@ def _settled(vectors: np.ndarray, signs: np.ndarray, points: np.ndarray, labels:
 class PiecewiseLinear:
     """The function of one variable found by `min_norm_1d`.
 
-    knots: `(K,)`, ascending, where the slope changes. slopes: `(K + 1,)`, between and outside them. intercept: the value
-    at t = 0. solution: the network in the plane and its certificate.
+    knots: `(K,)`, ascending, where the slope changes. slopes: `(K + 1,)`, between and outside them. intercept: the
+    value at t = 0. solution: the network in the plane and its certificate.
     """
 
     knots: np.ndarray
@@ -300,8 +298,8 @@ class PiecewiseLinear:
 def min_norm_1d(t: Any, y: Any, *, tolerance: float = 1e-8) -> PiecewiseLinear:
     """Minimum-norm regression of one variable with a bias, `f(t) = sum_j a_j relu(w_j t + b_j)`, `f(t_i) = y_i`.
 
-    t, y: `(N,)`. The norm is `sum a_j^2 + w_j^2 + b_j^2`, biases included: `min_norm` at the points `(t_i, 1)`, with its
-    errors. A neuron with `w_j = 0` is a constant and has no knot.
+    t, y: `(N,)`. The norm is `sum a_j^2 + w_j^2 + b_j^2`, biases included: `min_norm` at the points `(t_i, 1)`, with
+    its errors. A neuron with `w_j = 0` is a constant and has no knot.
     """
     t = np.asarray(as_floating(t, "t", least_ndim=1), dtype=float)
     if t.ndim != 1:

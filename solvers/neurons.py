@@ -7,6 +7,7 @@ gap add up to a single one with the same values at every sample and no larger `s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linprog
@@ -15,7 +16,7 @@ from alignmath.folding import Folded
 from alignmath.networks import TwoLayerReLU
 from alignmath.planar import evaluate
 
-__all__ = ["Neurons", "merged", "polished", "shared"]
+__all__ = ["Masses", "Neurons", "merged", "polished", "shared"]
 
 _SHARED = 300
 """More masses than this are shared between opposite directions greedily, all but about so many."""
@@ -56,13 +57,22 @@ class Neurons:
         return Neurons(self.gap[kept], self.offset[kept], self.direction[kept], self.mass[kept])
 
 
-def merged(
-    folded: Folded, gap: np.ndarray, offset: np.ndarray, turn: np.ndarray, mass: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gaps, offsets, turns and masses with at most one neuron of each sign and turn inside a gap, none on its ends.
+class Masses(NamedTuple):
+    """Signed masses with kinks `offset` radians into the gaps of index `gap`; all `(k,)`.
 
-    turn: 0 for masses yet to be shared between opposite directions, else the side, which is not merged across the wrap.
+    turn: 0 for masses yet to be shared between the two directions of a kink, else the side they are on.
     """
+
+    gap: np.ndarray
+    offset: np.ndarray
+    turn: np.ndarray
+    mass: np.ndarray
+
+
+def merged(folded: Folded, masses: Masses) -> Masses:
+    """The masses with at most one of each sign and turn inside a gap, and then none at its ends (but at the wrap, where
+    the side changes its name)."""
+    gap, offset, turn, mass = masses
     n = len(folded.sine)
     parts = []
     for sign in (1, -1):
@@ -89,8 +99,8 @@ def merged(
             gaps = np.concatenate([inside, ends])
             parts.append((gaps, np.minimum(places, folded.gaps[gaps]), np.full(len(gaps), side), sign * sizes))
     if not parts:
-        return gap, offset, turn, mass
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+        return masses
+    return Masses(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _paired(on: np.ndarray) -> np.ndarray:

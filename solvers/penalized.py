@@ -2,8 +2,8 @@
 
 The least `1/(2n) sum_i (f(x_i) - y_i)^2 + (beta/2) sum_j (a_j^2 + |b_j|^2)` over networks of any width; with balanced
 neurons the second term is `beta sum |c_k|`. With `lambda = (y - f)/(n beta)` a network is optimal if and only if
-`|p| <= 1` in every direction and p is the sign of c_k in those of its neurons; and any lambda with `|p| <= 1` proves the
-lower bound `beta (y . lambda - n beta |lambda|^2 / 2)`. As beta falls to 0 the optimum becomes the minimum-norm
+`|p| <= 1` in every direction and p is the sign of c_k in those of its neurons; and any lambda with `|p| <= 1` proves
+the lower bound `beta (y . lambda - n beta |lambda|^2 / 2)`. As beta falls to 0 the optimum becomes the minimum-norm
 interpolant (min_norm paper, Section 6).
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular
 
 from alignmath.arrangements import largest_on_cells
-from alignmath.arrays import Array, as_floating, as_number
+from alignmath.arrays import Array, as_number
 from alignmath.networks import TwoLayerReLU
 from alignmath.planar import arc_peaks, dual_peak
 
@@ -69,7 +69,7 @@ def penalized(
 
     x: `(N, d)`; y: `(N,)`; penalty: beta > 0. method: "exact", for d = 2 and up to a few hundred samples, least squares
     with signs on finitely many directions, to which the peaks of the dual function are added, neurons of one wedge
-    being merged; or "lifting", the convex program in cvxpy (`lifting.lifted`) with the given `solver`, in any dimension.
+    being merged; or "lifting", the convex program in cvxpy (`lifting.lifted`) with the given `solver`, any d.
     tolerance: largest relative gap to accept.
 
     Raises `ValueError` for bad data (a label other than 0 at x = 0 is refused as in `min_norm`), and `NotCertified` if
@@ -86,7 +86,9 @@ def penalized(
     started = clock.perf_counter()
     kept = np.any(points != 0, axis=1)
     if not np.any(labels):
-        return _certified(points, labels, beta, np.zeros((0, points.shape[1])), np.zeros(0), None, 0, started, tolerance)
+        return _certified(
+            points, labels, beta, np.zeros((0, points.shape[1])), np.zeros(0), None, 0, started, tolerance
+        )
     scaled = beta * len(points) / np.count_nonzero(kept)  # samples at 0 count in n and do nothing else
     found = lifted(points[kept], labels[kept], penalty=scaled, solver=solver)
     dual = np.zeros(len(points))
@@ -95,7 +97,7 @@ def penalized(
 
 
 def penalty_path(x: Any, y: Any, penalties: Iterable[float], *, tolerance: float = 1e-8) -> list[PenalizedSolution]:
-    """`penalized` for each of the `penalties`, d = 2, each solution starting from the one before: give them descending."""
+    """`penalized` for each of the `penalties`, d = 2, each starting from the one before: give them descending."""
     points, labels = checked_samples(x, y)
     if points.shape[1] != 2:
         raise ValueError(f"x has dimension {points.shape[1]}; the path is computed in the plane only")
@@ -138,8 +140,8 @@ def _exchange(
     assert best is not None
     if best.gap > tolerance:
         raise NotCertified(
-            f'exact left a gap of {best.gap:.2g}, beyond the tolerance {tolerance:g}: pass method="lifting", or a larger '
-            "tolerance or penalty"
+            f'exact left a gap of {best.gap:.2g}, beyond the tolerance {tolerance:g}: pass method="lifting", or a '
+            "larger tolerance or penalty"
         )
     return best
 

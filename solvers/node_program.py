@@ -1,0 +1,220 @@
+"""The constraints `|p| <= 1` of the folded dual function as a linear program on HiGHS, with cuts at its peaks.
+
+The even part of p is given by its values eta at the nodes of `alignmath.folding`, its odd part is `q . u` with
+`q = B' eta / 2` (and half the sum of `kappa w` over antipodal pairs): the constraint is `|hat(eta)| + |q . u| <= 1` at
+every angle. Each row has two node values, all between -1 and 1, so that multipliers of the samples in hundreds of
+thousands never enter. Rows start at the nodes; the peaks of the gaps that exceed 1 are added, and the program solved
+again from where it stood. Used by `node_values` (interpolation) and `recovery`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from alignmath.folding import EXTENDED, Folded, Peaks, gap_peaks
+
+__all__ = ["NodeProgram", "two_pairs"]
+
+_FEASIBLE = 1e-10
+
+
+class NodeProgram:
+    """Node values eta `(n,)`, kappa of the antipodal `pairs` and q as columns; rows: odd part, phantoms, cuts.
+
+    bound: `(n,)`, of `|eta|`; objective: of all columns, to be maximised. odd_part: whether q is free, else it is 0 and
+    needs no rows: where it is, every node has a row for both signs of `q . u`.
+    """
+
+    def __init__(
+        self, folded: Folded, pairs: np.ndarray, bound: np.ndarray, objective: np.ndarray, *, odd_part: bool
+    ) -> None:
+        import highspy
+
+        self.folded, self.pairs, self.odd_part = folded, pairs, odd_part
+        self.count = len(folded.sine)
+        self.odd_rows = folded.odd_rows
+        self.cuts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.iterations = 0
+        self._optimal, self._infeasible = highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible
+        self.solver: Any = highspy.Highs()
+        for option, value in {
+            "output_flag": False,
+            "primal_feasibility_tolerance": _FEASIBLE,
+            "dual_feasibility_tolerance": _FEASIBLE,
+            "presolve": "off",
+            "threads": 1,
+        }.items():
+            self.solver.setOptionValue(option, value)
+        bound = np.where(folded.phantom, np.inf, bound)
+        reach = 4.0 if odd_part else 0.0  # |q| is at most 1 in the end
+        wide = np.concatenate([bound, np.full(len(pairs), np.inf), np.full(2, reach)])
+        self.solver.addVars(len(wide), -wide, wide)
+        self.solver.changeColsCost(len(wide), np.arange(len(wide), dtype=np.int32), objective.astype(float))
+        self.solver.changeObjectiveSense(highspy.ObjSense.kMaximize)
+        self._fixed_rows()
+        if odd_part:
+            real = np.flatnonzero(~folded.phantom)
+            for turn in (1, -1):
+                self.add_cuts(real, np.zeros(len(real)), np.full(len(real), turn))
+
+    def _fixed_rows(self) -> None:
+        """`2 q = B' eta + sum kappa w`, and phantoms without multipliers."""
+        folded, n = self.folded, self.count
+        rows = np.abs(self.odd_rows).max(axis=1).astype(float)
+        self.row_scale = float(np.median(rows[rows > 0])) if np.any(rows > 0) else 1.0
+        for axis in range(2):
+            values = np.concatenate([self.odd_rows[:, axis], folded.nodes[self.pairs, axis], -2.0 * np.eye(2)[axis]])
+            values = values.astype(float) / self.row_scale
+            used = np.flatnonzero(values)
+            self._add(np.zeros(1), np.zeros(1), np.array([0]), used, values[used])
+        cotangent = (folded.cosine / folded.sine).astype(float)
+        for node in np.flatnonzero(folded.phantom):
+            before, after = (node - 1) % n, (node + 1) % n
+            values = np.array([1 / folded.sine[before], -cotangent[node] - cotangent[before], 1 / folded.sine[node]])
+            self._add(np.zeros(1), np.zeros(1), np.array([0]), np.array([before, node, after]), values.astype(float))
+        self.fixed_rows = 2 + int(folded.phantom.sum())
+
+    def _add(
+        self, lower: np.ndarray, upper: np.ndarray, starts: np.ndarray, columns: np.ndarray, values: np.ndarray
+    ) -> None:
+        starts, columns = starts.astype(np.int32), columns.astype(np.int32)
+        self.solver.addRows(len(lower), lower, upper, len(columns), starts, columns, values)
+
+    def add_cuts(self, gap: np.ndarray, offset: np.ndarray, turn: np.ndarray, sign: np.ndarray | None = None) -> None:
+        """Rows `-1 <= hat(eta) + turn q . u <= 1` at `offset` into the gaps of index `gap`; or `= sign`, if given.
+
+        turn: 1 or -1, the side u of the line with a kink there; 0 where q is 0.
+        """
+        folded = self.folded
+        sine, rest = folded.sine[gap].astype(float), folded.gaps[gap] - offset
+        columns = [gap, (gap + 1) % self.count]
+        values = [np.sin(rest) / sine, np.sin(offset) / sine]
+        if self.odd_part:
+            q = self.count + len(self.pairs)
+            u = folded.directions(gap, offset) * turn[:, None]
+            columns += [np.full(len(gap), q), np.full(len(gap), q + 1)]
+            values += [u[:, 0], u[:, 1]]
+        starts = len(columns) * np.arange(len(gap))
+        lower, upper = (-np.ones(len(gap)), np.ones(len(gap))) if sign is None else (sign, sign)
+        self._add(lower, upper, starts, np.stack(columns, axis=1).ravel(), np.stack(values, axis=1).ravel())
+        self.cuts.append((gap, offset, turn))
+
+    def run(self) -> str:
+        """Solve from where the program stands: "optimal", "infeasible", or what else HiGHS ended with."""
+        self.solver.run()
+        if self.solver.getModelStatus() not in (self._optimal, self._infeasible):  # from scratch, with presolve
+            self.solver.clearSolver()
+            self.solver.setOptionValue("presolve", "on")
+            self.solver.run()
+            self.solver.setOptionValue("presolve", "off")
+        status = self.solver.getModelStatus()
+        self.iterations += self.solver.getInfo().simplex_iteration_count
+        if status == self._infeasible:
+            return "infeasible"
+        if status != self._optimal:
+            return str(self.solver.modelStatusToString(status))
+        found = self.solver.getSolution()
+        self.columns, self.column_duals = np.array(found.col_value), np.array(found.col_dual)
+        self.row_duals = np.array(found.row_dual)
+        return "optimal"
+
+    def values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, Peaks]]]:
+        """eta, kappa, q and the peaks of p, by the sign of `q . u`, of the program's answer; extended precision."""
+        eta = _on_sinusoids(self.folded, self.columns[: self.count].astype(EXTENDED))
+        kappa = self.columns[self.count : self.count + len(self.pairs)].astype(EXTENDED)
+        q = self.odd_value(eta, kappa) if self.odd_part else np.zeros(2, dtype=EXTENDED)
+        return eta, kappa, q, self.peaks(eta, q)
+
+    def odd_value(self, eta: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+        """q, from the node values."""
+        return (self.odd_rows.T @ eta + self.folded.nodes[self.pairs].T @ kappa) / 2
+
+    def peaks(self, eta: np.ndarray, q: np.ndarray) -> list[tuple[int, Peaks]]:
+        """The peaks of `hat(eta) + turn q . u` in each gap, for both turns."""
+        along = self.folded.turned @ q
+        following = np.append(along[1:], -along[0])
+        return [
+            (turn, gap_peaks(self.folded, eta + turn * along, np.roll(eta, -1) + turn * following)) for turn in (1, -1)
+        ]
+
+    def repaired(
+        self, eta: np.ndarray, kappa: np.ndarray, q: np.ndarray, peaks: list[tuple[int, Peaks]]
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Node values shrunk where a peak beside them exceeds 1, so that others need not be, and then moved by very
+        little, most where there is room, so that their odd part is q to extended precision, not to the solver's; their
+        odd part; and the largest `|p|`."""
+        folded = self.folded
+        sizes = np.maximum(*(np.abs(peak.value) for _, peak in peaks))
+        sizes = np.maximum(sizes, np.roll(sizes, 1))
+        eta = _on_sinusoids(folded, eta / np.maximum(sizes, 1))
+        size = np.abs(self.odd_rows).max(axis=1)
+        free = (size > 0) & ~folded.near_phantom
+        if free.any():
+            chosen = np.flatnonzero(free & (size <= np.median(size[free]) * 4))
+            room = np.clip(1 - sizes[chosen], 0, 1).astype(float) + 1e-9
+            rows = (self.odd_rows[chosen] * room[:, None]).astype(float)
+            wrong = (q - self.odd_value(eta, kappa)).astype(float)
+            eta[chosen] += room * np.linalg.lstsq(rows.T, 2 * wrong, rcond=None)[0]
+        q = self.odd_value(eta, kappa)
+        return eta, q, max(peak.largest for _, peak in self.peaks(eta, q))
+
+    def multipliers(self, eta: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+        """Multipliers `(N,)` of the samples, taken as of length 1, with these node values; extended precision."""
+        folded = self.folded
+        sums = folded.second_difference(eta)
+        multipliers = np.zeros(len(folded.group), dtype=EXTENDED)
+        single = folded.odd != 0
+        multipliers[np.maximum(folded.plus, folded.minus)[single]] = sums[single]
+        both = folded.antipodal
+        multipliers[folded.plus[both]] = multipliers[folded.minus[both]] = sums[both] / 2
+        multipliers[folded.plus[self.pairs]] += kappa / 2
+        multipliers[folded.minus[self.pairs]] -= kappa / 2
+        return multipliers
+
+    def cut(self, peaks: list[tuple[int, Peaks]]) -> bool:
+        """Add the peaks above 1 as rows; False if there is none."""
+        phantom, gaps = self.folded.phantom, self.folded.gaps
+        found = False
+        for turn, peak in peaks if self.odd_part else peaks[:1]:
+            excess = np.abs(peak.value).astype(float) - 1
+            inside = ((peak.offset > 0) | phantom) & ((peak.offset < gaps) | np.roll(phantom, -1))  # ends are bounded
+            over = np.flatnonzero((excess > max(1e-13, 1e-4 * excess.max())) & inside)
+            if len(over):
+                found = True
+                self.add_cuts(over, peak.offset[over], np.full(len(over), turn if self.odd_part else 0))
+        return found
+
+
+def two_pairs(folded: Folded) -> np.ndarray:
+    """Nodes of up to two antipodal pairs, far apart: their labels fix v as far as any do."""
+    pairs = np.flatnonzero(folded.antipodal)
+    if len(pairs) < 2:
+        return pairs
+    nodes = folded.nodes[pairs]
+    crosses = nodes[0, 0] * nodes[:, 1] - nodes[0, 1] * nodes[:, 0]
+    return pairs[[0, int(np.argmax(np.abs(crosses)))]]
+
+
+def _on_sinusoids(folded: Folded, eta: np.ndarray) -> np.ndarray:
+    """Node values in which phantoms lie on one sinusoid with the samples at the ends of their gap, exactly.
+
+    It is taken from the two ends, or from two phantoms between them where the ends are almost opposite, and then the
+    ends are put on it too.
+    """
+    phantom, eta, n = folded.phantom, eta.copy(), len(eta)
+    for first in np.flatnonzero(~phantom & np.roll(phantom, -1)):
+        count = 2 if phantom[(first + 2) % n] else 1
+        places = first + np.arange(count + 2)
+        nodes = np.where((places >= n)[:, None], -1, 1) * folded.nodes[places % n]
+        values = eta[places % n]
+        known = (0, count + 1) if count == 1 else (1, 2)
+        a, b = nodes[known[0]], nodes[known[1]]
+        whole = a[0] * b[1] - a[1] * b[0]
+        left = (nodes[:, 0] * b[1] - nodes[:, 1] * b[0]) / whole
+        right = (a[0] * nodes[:, 1] - a[1] * nodes[:, 0]) / whole
+        eta[places % n] = left * values[known[0]] + right * values[known[1]]
+    if len(np.flatnonzero(~phantom)) == 1:
+        eta[~phantom] = 0  # half a turn on the sinusoid is its opposite, and the even part is the same
+    return eta
