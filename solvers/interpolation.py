@@ -62,8 +62,8 @@ def min_norm(
 
     Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0; contradictory labels on one ray, for
     f is positively homogeneous; opposite samples whose `f(x) - f(-x)` are not linear in x), and `NotCertified`, an
-    `ArithmeticError`, if the gap exceeds `tolerance`, or the residual `tolerance` times the largest label and what
-    rounding makes of it.
+    `ArithmeticError`, if the gap exceeds `tolerance`, or the residual is more than rounding and, at the prices of the
+    dual, worth more than that.
     """
     started = clock.perf_counter()
     tolerance = as_number(tolerance, "tolerance", above=True)
@@ -152,12 +152,11 @@ def certified(
     if rigorous:
         bound = exact_lower_bound(points, labels, dual)
     plane = points.shape[1] == 2
-    values = evaluate(network, points) if plane else network(points)
-    residual = float(np.abs(values - labels).max())
+    misfit = np.abs((evaluate(network, points) if plane else network(points)) - labels)
+    residual, worth = float(misfit.max()), 2 * float(np.abs(dual).astype(float) @ misfit)
     gap = (squared_norm - bound) / bound if bound > 0 else np.inf
-    lengths = np.linalg.norm(points, axis=1)
-    allowed = tolerance * float(np.abs(labels).max()) + 100 * _EPS * cost * float(lengths.max())
-    if not (gap <= tolerance and residual <= allowed):
+    rounding = 100 * _EPS * cost * float(np.linalg.norm(points, axis=1).max())
+    if not (abs(gap) <= tolerance and (residual <= rounding or worth <= tolerance * bound)):
         raise NotCertified(
             f"{method} left a gap of {gap:.2g} and a residual of {residual:.2g}, beyond the tolerance {tolerance:g}: "
             "pass another method or solver, or a larger tolerance"

@@ -47,9 +47,11 @@ class NodeProgram:
             "threads": 1,
         }.items():
             self.solver.setOptionValue(option, value)
-        bound = np.where(folded.phantom, np.inf, bound)
-        reach = 4.0 if odd_part else 0.0  # |q| is at most 1 in the end
-        wide = np.concatenate([bound, np.full(len(pairs), np.inf), np.full(2, reach)])
+        # bounds of what is bounded by the rows in the end, so that the program is bounded from the start
+        bound = np.where(folded.phantom, 4.0, bound)
+        apart = abs(np.linalg.det(folded.nodes[pairs].astype(float))) if len(pairs) == 2 else 1.0
+        reach = (4 + float(np.abs(self.odd_rows).sum())) / apart
+        wide = np.concatenate([bound, np.full(len(pairs), reach), np.full(2, 4.0 if odd_part else 0.0)])
         self.solver.addVars(len(wide), -wide, wide)
         self.solver.changeColsCost(len(wide), np.arange(len(wide), dtype=np.int32), objective.astype(float))
         self.solver.changeObjectiveSense(highspy.ObjSense.kMaximize)
@@ -120,6 +122,12 @@ class NodeProgram:
         self.row_duals = np.array(found.row_dual)
         return "optimal"
 
+    @property
+    def boxed(self) -> bool:
+        """Whether the answer leans on a bound that is none of the problem's."""
+        duals = self.column_duals[self.count : None if self.odd_part else -2]
+        return bool(np.any(duals != 0) or np.any(self.column_duals[: self.count][self.folded.phantom] != 0))
+
     def values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, Peaks]]]:
         """eta, kappa, q and the peaks of p, by the sign of `q . u`, of the program's answer; extended precision."""
         eta = _on_sinusoids(self.folded, self.columns[: self.count].astype(EXTENDED))
@@ -140,15 +148,18 @@ class NodeProgram:
         ]
 
     def repaired(
-        self, eta: np.ndarray, kappa: np.ndarray, q: np.ndarray, peaks: list[tuple[int, Peaks]]
+        self, eta: np.ndarray, kappa: np.ndarray, q: np.ndarray, peaks: list[tuple[int, Peaks]], *, shrink: bool
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Node values shrunk where a peak beside them exceeds 1, so that others need not be, and then moved by very
-        little, most where there is room, so that their odd part is q to extended precision, not to the solver's; their
-        odd part; and the largest `|p|`."""
+        """Node values moved by very little, most where there is room, so that their odd part is q to extended
+        precision, not to the solver's; their odd part; and the largest `|p|`.
+
+        shrink: first shrink those with a peak beside them that exceeds 1, so that others need not be. It helps where
+        node values are free, and does harm where the odd part then has to be restored by values that are not.
+        """
         folded = self.folded
         sizes = np.maximum(*(np.abs(peak.value) for _, peak in peaks))
         sizes = np.maximum(sizes, np.roll(sizes, 1))
-        eta = _on_sinusoids(folded, eta / np.maximum(sizes, 1))
+        eta = _on_sinusoids(folded, eta / np.maximum(sizes, 1)) if shrink else eta.copy()
         size = np.abs(self.odd_rows).max(axis=1)
         free = (size > 0) & ~folded.near_phantom
         if free.any():

@@ -44,7 +44,7 @@ class NodeSolution:
 
 
 def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float, *, rounding: bool = True) -> NodeSolution:
-    """Neurons and multipliers for samples of length 1 with labels `heights (N,)`, to a relative gap of some `tolerance`.
+    """Neurons and multipliers for samples of length 1, labels `heights (N,)`, to a relative gap of some `tolerance`.
 
     rounding: take second differences of the labels that rounding of the labels explains for 0, as those of a teacher
     are between its kinks; where samples are so close that this costs more than the tolerance, pass False.
@@ -114,15 +114,15 @@ class _Problem:
             self.rounds += 1
             if (status := program.run()) != "optimal":
                 raise NotCertified(f"HiGHS ended with status '{status}'; pass method=\"lifting\"")
-            eta, kappa, q, peaks = program.values()
-            eta, q, largest = program.repaired(eta, kappa, q, peaks)
-            # y . lambda, with the parts that cancel taken out
-            value = float(self.cost @ eta + self.pair_cost @ kappa + 2 * (self.v @ q)) / (largest or 1.0)
-            if value > best:
-                best, multipliers = value, program.multipliers(eta, kappa) / (largest or 1.0)
+            eta, kappa, wanted, peaks = program.values()
+            for shrink in (False, True):
+                moved, q, largest = program.repaired(eta, kappa, wanted, peaks, shrink=shrink)
+                # y . lambda, with the parts that cancel taken out
+                value = float(self.cost @ moved + self.pair_cost @ kappa + 2 * (self.v @ q)) / (largest or 1.0)
+                if value > best:
+                    best, multipliers = value, program.multipliers(moved, kappa) / (largest or 1.0)
             even, v = self._even_masses(program)
-            boxed = odd_part and np.any(program.column_duals[-2:] != 0)
-            if np.abs(even.mass).sum() - best <= 0.45 * self.tolerance * best and not boxed:
+            if np.abs(even.mass).sum() - best <= 0.45 * self.tolerance * best and not program.boxed:
                 break
             if not self._loosen(program) + program.cut(peaks):
                 break
