@@ -2,8 +2,10 @@
 torch in, the same out.
 
 Modules: `networks` (containers and teachers), `gaussian` (expectations), `population` (loss, gradient, Hessian),
-`angular` (kernels on the circle and their determinants), with `minors`, `signs` and `balls` underneath. Importing this
-package loads neither torch nor SymPy nor cvxpy.
+`angular` (kernels on the circle and their determinants), with `minors`, `signs` and `balls` underneath; `planar` and
+`sectors` (networks in the plane: kinks, sectors, dual functions and certificates), `specialization` (condensed
+students), with `folding`, `rational` and `arrangements` underneath. Importing this package loads neither torch nor
+SymPy nor cvxpy.
 """
 
 from . import angular, gaussian, population
