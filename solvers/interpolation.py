@@ -62,8 +62,8 @@ def min_norm(
 
     Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0; contradictory labels on one ray, for
     f is positively homogeneous; opposite samples whose `f(x) - f(-x)` are not linear in x), and `NotCertified`, an
-    `ArithmeticError`, if the gap exceeds `tolerance`, or the residual is more than rounding and, at the prices of the
-    dual, worth more than that.
+    `ArithmeticError`, if the gap exceeds `tolerance`, or the residual what rounding makes of it, `100 eps sum |c_k|`
+    (times the largest `|x_i|` above 1): a network that misses the labels by more may have a much smaller norm.
     """
     started = clock.perf_counter()
     tolerance = as_number(tolerance, "tolerance", above=True)
@@ -86,25 +86,24 @@ def min_norm(
             network, 0.0, np.zeros(len(points)), 0.0, 0.0, 0.0, "certified", {}, clock.perf_counter() - started
         )
 
-    def answer(rounding: bool) -> MinNormSolution:
-        found = (
-            _lifting_answer(points, labels, kept, folded, solver)
-            if folded is None or method == "lifting"
-            else _exact_answer(points, labels, kept, folded, tolerance, rounding)
-        )
-        return certified(points, labels, *found, tolerance=tolerance, started=started, rigorous=rigorous, method=method)
-
-    if method == "lifting":
-        return answer(True)
+    options = {"tolerance": tolerance, "started": started, "rigorous": rigorous, "method": method}
+    if folded is None or method == "lifting":
+        return certified(points, labels, *_lifting_answer(points, labels, kept, folded, solver), **options)
+    network, dual, stats, rounded = _exact_answer(points, labels, kept, folded, tolerance, True)
     try:
-        return answer(True)
-    except NotCertified:  # perhaps because what looks like rounding of the labels is dear where samples are close
-        return answer(False)
+        return certified(points, labels, network, dual, stats, **options)
+    except NotCertified:
+        if not rounded:
+            raise
+    # what looks like rounding of the labels is dear where samples are close
+    network, dual, stats, _ = _exact_answer(points, labels, kept, folded, tolerance, False)
+    return certified(points, labels, network, dual, stats, **options)
 
 
 def _exact_answer(
     points: np.ndarray, labels: np.ndarray, kept: np.ndarray, folded: Folded, tolerance: float, rounding: bool
-) -> tuple[TwoLayerReLU, np.ndarray, dict[str, float]]:
+) -> tuple[TwoLayerReLU, np.ndarray, dict[str, float], bool]:
+    """Network, multipliers and counts by `node_values`, and whether second differences were taken for rounding."""
     lengths = np.hypot(*points[kept].astype(EXTENDED).T)
     heights = labels[kept] / lengths  # f is positively homogeneous
     size = float(np.abs(heights).max())
@@ -113,7 +112,7 @@ def _exact_answer(
     network = polished(found.neurons, folded, units, (heights / size).astype(float)).scaled(size)
     dual = np.zeros(len(points), dtype=EXTENDED)
     dual[kept] = found.multipliers / lengths
-    return network, dual, {"rounds": found.rounds, "iterations": found.iterations}
+    return network, dual, {"rounds": found.rounds, "iterations": found.iterations}, found.rounding
 
 
 def _lifting_answer(
@@ -152,11 +151,10 @@ def certified(
     if rigorous:
         bound = exact_lower_bound(points, labels, dual)
     plane = points.shape[1] == 2
-    misfit = np.abs((evaluate(network, points) if plane else network(points)) - labels)
-    residual, worth = float(misfit.max()), 2 * float(np.abs(dual).astype(float) @ misfit)
+    residual = float(np.abs((evaluate(network, points) if plane else network(points)) - labels).max())
     gap = (squared_norm - bound) / bound if bound > 0 else np.inf
-    rounding = 100 * _EPS * cost * float(np.linalg.norm(points, axis=1).max())
-    if not (abs(gap) <= tolerance and (residual <= rounding or worth <= tolerance * bound)):
+    rounding = 100 * _EPS * cost * max(1.0, float(np.linalg.norm(points, axis=1).max()))
+    if not (abs(gap) <= tolerance and residual <= rounding):
         raise NotCertified(
             f"{method} left a gap of {gap:.2g} and a residual of {residual:.2g}, beyond the tolerance {tolerance:g}: "
             "pass another method or solver, or a larger tolerance"

@@ -84,8 +84,16 @@ class NodeProgram:
         starts, columns = starts.astype(np.int32), columns.astype(np.int32)
         self.solver.addRows(len(lower), lower, upper, len(columns), starts, columns, values)
 
-    def add_cuts(self, gap: np.ndarray, offset: np.ndarray, turn: np.ndarray, sign: np.ndarray | None = None) -> None:
-        """Rows `-1 <= hat(eta) + turn q . u <= 1` at `offset` into the gaps of index `gap`; or `= sign`, if given.
+    def add_cuts(
+        self,
+        gap: np.ndarray,
+        offset: np.ndarray,
+        turn: np.ndarray,
+        sign: np.ndarray | None = None,
+        slack: float = 0.0,
+    ) -> None:
+        """Rows `-1 <= hat(eta) + turn q . u <= 1` at `offset` into the gaps of index `gap`; with `sign` given, between
+        `1 - slack` and 1 times that.
 
         turn: 1 or -1, the side u of the line with a kink there; 0 where q is 0.
         """
@@ -99,7 +107,9 @@ class NodeProgram:
             columns += [np.full(len(gap), q), np.full(len(gap), q + 1)]
             values += [u[:, 0], u[:, 1]]
         starts = len(columns) * np.arange(len(gap))
-        lower, upper = (-np.ones(len(gap)), np.ones(len(gap))) if sign is None else (sign, sign)
+        lower, upper = -np.ones(len(gap)), np.ones(len(gap))
+        if sign is not None:
+            lower, upper = np.where(sign > 0, 1 - slack, -1), np.where(sign > 0, 1, slack - 1)
         self._add(lower, upper, starts, np.stack(columns, axis=1).ravel(), np.stack(values, axis=1).ravel())
         self.cuts.append((gap, offset, turn))
 

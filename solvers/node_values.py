@@ -26,6 +26,12 @@ from .solution import NotCertified
 __all__ = ["NodeSolution", "solve_nodes"]
 
 _ROUNDS = 80
+_MOST = 200_000_000
+"""Most nodes times gaps left for cuts: a pivot for each cut takes time proportional to the nodes."""
+_STALLED = 15
+"""Rounds without a smaller gap after which more of them will not help."""
+_FEW = 3000
+"""Up to so many nodes an open gap is a reason to let q go; beyond, only shares that are not to be had."""
 _EPS = np.finfo(float).eps
 
 
@@ -33,12 +39,16 @@ _EPS = np.finfo(float).eps
 class NodeSolution:
     """neurons, and the dual: `multipliers (N,)` of the samples (extended) with `|p| <= 1`; `value`: y . multipliers.
 
-    rounds, iterations: of cuts, and of the simplex method.
+    even_cost: of the even part, below that of the neurons where opposite directions could not share it.
+    rounding: whether second differences were taken for rounding of the labels. rounds, iterations: of cuts, and of the
+    simplex method.
     """
 
     neurons: Neurons
     multipliers: np.ndarray
     value: float
+    even_cost: float
+    rounding: bool
     rounds: int
     iterations: int
 
@@ -52,7 +62,9 @@ def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float, *, roundi
     """
     problem = _Problem(folded, heights, tolerance, rounding)
     found = problem.solved(odd_part=False)
-    if not abs(found.neurons.cost - found.value) <= 0.5 * tolerance * found.value or found.value == 0:
+    unshared = not found.neurons.cost <= found.even_cost * (1 + 0.1 * tolerance)
+    open_gap = not abs(found.neurons.cost - found.value) <= 0.5 * tolerance * found.value or found.value <= 0
+    if unshared or (open_gap and len(folded.sine) <= _FEW):
         found = problem.solved(odd_part=True)
     return found
 
@@ -71,7 +83,7 @@ class _Problem:
         quiet = (np.abs(self.cost) <= _noise(folded, even, self.v)) & ~folded.near_phantom
         self.quiet = quiet & (rounding and np.count_nonzero(quiet) > 0.5 * n)  # else a small one is small by chance
         self.cost = np.where(self.quiet, 0, self.cost)
-        self.cost_scale = float(np.abs(self.cost).sum() / n) or 1.0
+        self.cost_scale = max(float(np.abs(self.cost).sum() / n), 1e-6 * float(np.abs(heights).max()))
         self.cuts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.rounds = self.iterations = 0
 
@@ -91,14 +103,17 @@ class _Problem:
 
     def _corners(self) -> np.ndarray:
         """Bounds `cos a_i` with `a_i + a_{i+1} >= D_i` in the gaps where they cost least, a fifth of the tolerance
-        together: no peak there exceeds 1, and no cut is needed. Only gaps whose ends pull to the same side have one."""
+        together: no peak there exceeds 1, and no cut is needed. Only gaps whose ends pull to the same side have one.
+
+        Where that leaves more gaps than can be cut in reasonable time, more are bounded, and the gap says so."""
         gaps, cost = self.folded.gaps, self.cost.astype(float)
         size, following = np.abs(cost), np.abs(np.roll(cost, -1))
         together = cost * np.roll(cost, -1) > 0
         share = np.where(together, following / np.maximum(size + following, 1e-300), 0)
         loss = np.where(together, size * (share * gaps) ** 2 + following * ((1 - share) * gaps) ** 2, 0) / 2
         order = np.argsort(loss)
-        cheap = order[np.cumsum(loss[order]) <= 0.2 * self.tolerance * size.sum()]
+        count = np.searchsorted(np.cumsum(loss[order]), 0.2 * self.tolerance * size.sum(), side="right")
+        cheap = order[: max(count, len(order) - _MOST // len(order))]
         cheap = cheap[loss[cheap] > 0]
         bound = np.ones(len(gaps))
         np.minimum.at(bound, cheap, np.cos(share[cheap] * gaps[cheap]))
@@ -110,6 +125,7 @@ class _Problem:
         program = self._program(odd_part)
         best, multipliers = -np.inf, np.zeros(0)
         even, v = Masses(*np.zeros((4, 0))), np.zeros(2)
+        least, stalled = np.inf, 0
         for _ in range(_ROUNDS):
             self.rounds += 1
             if (status := program.run()) != "optimal":
@@ -122,13 +138,23 @@ class _Problem:
                 if value > best:
                     best, multipliers = value, program.multipliers(moved, kappa) / (largest or 1.0)
             even, v = self._even_masses(program)
-            if np.abs(even.mass).sum() - best <= 0.45 * self.tolerance * best and not program.boxed:
+            left = float(np.abs(even.mass).sum()) - best
+            least, stalled = (left, 0) if left < 0.9 * least else (least, stalled + 1)
+            if left <= 0.45 * self.tolerance * best and not program.boxed:
                 break
-            if not self._loosen(program) + program.cut(peaks):
+            if stalled > _STALLED or not self._loosen(program) + program.cut(peaks):
                 break
         self.cuts = program.cuts
         self.iterations += program.iterations
-        return NodeSolution(self._shared(even, v, odd_part), multipliers, best, self.rounds, self.iterations)
+        return NodeSolution(
+            self._shared(even, v, odd_part),
+            multipliers,
+            best,
+            float(np.abs(even.mass).sum()),
+            bool(self.quiet.any()),
+            self.rounds,
+            self.iterations,
+        )
 
     def _loosen(self, program: NodeProgram) -> bool:
         """Give quiet nodes whose narrower bound turns out to bind the full one; False if there is none."""

@@ -58,7 +58,7 @@ def is_recoverable(teacher: TwoLayerReLU, points: Any, *, tolerance: float = 1e-
     pairs = two_pairs(folded)
     columns = len(folded.sine) + len(pairs) + 2
     program = NodeProgram(folded, pairs, np.ones(len(folded.sine)), np.zeros(columns), odd_part=True)
-    program.add_cuts(gap, offset, turn, signs)
+    program.add_cuts(gap, offset, turn, signs, slack=tolerance)
     program.add_cuts(gap, offset, -turn)
     for round_ in range(1, _ROUNDS + 1):
         status = program.run()

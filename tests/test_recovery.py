@@ -21,17 +21,22 @@ def case(seed):
 
 @pytest.mark.parametrize("cases", [pytest.param(80, id="quick"), pytest.param(3000, id="full", marks=pytest.mark.slow)])
 def test_it_agrees_with_the_solver(cases):
-    answers = []
+    answers, close = [], 0
     for seed in range(cases):
         teacher, x = case(seed)
         found = is_recoverable(teacher, x)
         norm = 2 * float(np.sum(np.abs(teacher.output) * teacher.lengths))
-        assert bool(found) == (min_norm(x, teacher(x)).squared_norm >= norm * (1 - 3e-8)), seed
+        below = 1 - min_norm(x, teacher(x)).squared_norm / norm
+        if 1e-9 < below < 1e-7:  # within a factor 10 of the tolerance on either side: a matter of rounding
+            close += 1
+            continue
+        assert bool(found) == (below <= 1e-8), seed
         if found:
             assert dual_peak(x, found.multipliers).value <= 1 + 1e-7
             at = dual_function(x, found.multipliers, teacher.polar_angles)
             np.testing.assert_allclose(at, np.sign(teacher.output), atol=1e-7)
         answers.append(bool(found))
+    assert close <= cases / 500
     assert 0.3 < np.mean(answers) < 0.7
 
 
