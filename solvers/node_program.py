@@ -25,14 +25,22 @@ class NodeProgram:
 
     bound: `(n,)`, of `|eta|`; objective: of all columns, to be maximised. odd_part: whether q is free, else it is 0 and
     needs no rows: where it is, every node has a row for both signs of `q . u`.
+    centred: instead of the objective, the least z with `|p| <= z` in all rows but those given a sign.
     """
 
     def __init__(
-        self, folded: Folded, pairs: np.ndarray, bound: np.ndarray, objective: np.ndarray, *, odd_part: bool
+        self,
+        folded: Folded,
+        pairs: np.ndarray,
+        bound: np.ndarray,
+        objective: np.ndarray,
+        *,
+        odd_part: bool,
+        centred: bool = False,
     ) -> None:
         import highspy
 
-        self.folded, self.pairs, self.odd_part = folded, pairs, odd_part
+        self.folded, self.pairs, self.odd_part, self.centred = folded, pairs, odd_part, centred
         self.count = len(folded.sine)
         self.odd_rows = folded.odd_rows
         self.cuts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -52,13 +60,16 @@ class NodeProgram:
         apart = abs(np.linalg.det(folded.nodes[pairs].astype(float))) if len(pairs) == 2 else 1.0
         reach = (4 + float(np.abs(self.odd_rows).sum())) / apart
         wide = np.concatenate([bound, np.full(len(pairs), reach), np.full(2, 4.0 if odd_part else 0.0)])
+        objective = np.zeros(len(wide)) if centred else objective
+        if centred:
+            wide, objective = np.append(wide, 4.0), np.append(objective, -1.0)
         self.solver.addVars(len(wide), -wide, wide)
         self.solver.changeColsCost(len(wide), np.arange(len(wide), dtype=np.int32), objective.astype(float))
         self.solver.changeObjectiveSense(highspy.ObjSense.kMaximize)
         self._fixed_rows()
-        if odd_part:
+        if odd_part or centred:
             real = np.flatnonzero(~folded.phantom)
-            for turn in (1, -1):
+            for turn in (1, -1) if odd_part else (0,):
                 self.add_cuts(real, np.zeros(len(real)), np.full(len(real), turn))
 
     def _fixed_rows(self) -> None:
@@ -106,6 +117,14 @@ class NodeProgram:
             u = folded.directions(gap, offset) * turn[:, None]
             columns += [np.full(len(gap), q), np.full(len(gap), q + 1)]
             values += [u[:, 0], u[:, 1]]
+        if self.centred and sign is None:
+            for side in (1.0, -1.0):
+                z = [np.full(len(gap), self.count + len(self.pairs) + 2)]
+                entries = np.stack([*(side * value for value in values), -np.ones(len(gap))], axis=1)
+                places = np.stack([*columns, *z], axis=1)
+                starts = places.shape[1] * np.arange(len(gap))
+                self._add(np.full(len(gap), -np.inf), np.zeros(len(gap)), starts, places.ravel(), entries.ravel())
+            return
         starts = len(columns) * np.arange(len(gap))
         lower, upper = -np.ones(len(gap)), np.ones(len(gap))
         if sign is not None:

@@ -28,8 +28,8 @@ __all__ = ["NodeSolution", "solve_nodes"]
 _ROUNDS = 80
 _MOST = 200_000_000
 """Most nodes times gaps left for cuts: a pivot for each cut takes time proportional to the nodes."""
-_STALLED = 15
-"""Rounds without a smaller gap after which more of them will not help."""
+_STALLED = 8
+"""Rounds without a smaller gap after which more of them will not help, but a dual in the middle may."""
 _FEW = 3000
 """Up to so many nodes an open gap is a reason to let q go; beyond, only shares that are not to be had."""
 _EPS = np.finfo(float).eps
@@ -130,19 +130,22 @@ class _Problem:
             self.rounds += 1
             if (status := program.run()) != "optimal":
                 raise NotCertified(f"HiGHS ended with status '{status}'; pass method=\"lifting\"")
-            eta, kappa, wanted, peaks = program.values()
             for shrink in (False, True):
-                moved, q, largest = program.repaired(eta, kappa, wanted, peaks, shrink=shrink)
-                # y . lambda, with the parts that cancel taken out
-                value = float(self.cost @ moved + self.pair_cost @ kappa + 2 * (self.v @ q)) / (largest or 1.0)
+                value, found = self._value(program, shrink)
                 if value > best:
-                    best, multipliers = value, program.multipliers(moved, kappa) / (largest or 1.0)
+                    best, multipliers = value, found
             even, v = self._even_masses(program)
             left = float(np.abs(even.mass).sum()) - best
-            least, stalled = (left, 0) if left < 0.9 * least else (least, stalled + 1)
+            if not program.boxed:
+                least, stalled = (left, 0) if left < 0.9 * least else (least, stalled + 1)
             if left <= 0.45 * self.tolerance * best and not program.boxed:
                 break
-            if stalled > _STALLED or not self._loosen(program) + program.cut(peaks):
+            if stalled == _STALLED:
+                value, found = self._centred(program)
+                if value > best:
+                    best, multipliers = value, found
+                break
+            if not self._loosen(program) + program.cut(program.values()[3]):
                 break
         self.cuts = program.cuts
         self.iterations += program.iterations
@@ -165,8 +168,47 @@ class _Problem:
             program.solver.changeColBounds(column, -1.0, 1.0)
         return len(binding) > 0
 
+    def _value(self, program: NodeProgram, shrink: bool) -> tuple[float, np.ndarray]:
+        """`y . lambda` and multipliers with `|p| <= 1` from the program's answer."""
+        eta, kappa, q, peaks = program.values()
+        eta, q, largest = program.repaired(eta, kappa, q, peaks, shrink=shrink)
+        # the parts that cancel are taken out
+        value = float(self.cost @ eta + self.pair_cost @ kappa + 2 * (self.v @ q))
+        return value / (largest or 1.0), program.multipliers(eta, kappa) / (largest or 1.0)
+
+    def _centred(self, program: NodeProgram) -> tuple[float, np.ndarray]:
+        """A dual in the middle of the optimal ones: where there are many, the program wanders from one to the next,
+        each with a new peak. What bears a mass stays at 1, all else becomes as small as can be."""
+        gaps, offsets, turns, masses = self._raw_masses(program)
+        bears = np.abs(masses) > 1e-9 * np.abs(masses).sum()
+        middle = NodeProgram(
+            self.folded, self.pairs, np.full(len(self.cost), 4.0), np.zeros(0), odd_part=program.odd_part, centred=True
+        )
+        sign = np.sign(masses[bears])
+        middle.add_cuts(gaps[bears], offsets[bears], turns[bears], sign, slack=0.05 * self.tolerance)
+        for gap, offset, turn in program.cuts:
+            middle.add_cuts(gap, offset, turn)
+        best: tuple[float, np.ndarray] = (-np.inf, np.zeros(0))
+        for _ in range(_ROUNDS):
+            if middle.run() != "optimal":
+                break
+            best = max(best, self._value(middle, False), key=lambda found: found[0])
+            peaks = middle.values()[3]
+            if max(peak.largest for _, peak in peaks) <= 1 + 0.1 * self.tolerance or not middle.cut(peaks):
+                break
+        return best
+
     def _even_masses(self, program: NodeProgram) -> tuple[Masses, np.ndarray]:
         """Gaps, offsets, turns and signed masses from the program's multipliers, merged in each gap; and v."""
+        masses = self._raw_masses(program)
+        fixed = program.row_duals[: program.fixed_rows] * self.cost_scale
+        if not program.odd_part:
+            values, fixed = self._refined(program, masses.gap, masses.offset, masses.mass, fixed)
+            masses = masses._replace(mass=values)
+        v = (self.v + fixed[:2] / program.row_scale).astype(float)
+        return merged(self.folded, masses), v
+
+    def _raw_masses(self, program: NodeProgram) -> Masses:
         n = len(self.cost)
         row_duals = program.row_duals * self.cost_scale
         gap, offset, turn = [np.arange(n)], [np.zeros(n)], [np.zeros(n)]
@@ -180,12 +222,7 @@ class _Problem:
             begin += len(cut_gap)
         gaps, offsets, turns, masses = (np.concatenate(part) for part in (gap, offset, turn, mass))
         used = masses != 0
-        gaps, offsets, turns, masses = gaps[used], offsets[used], turns[used], masses[used]
-        fixed = row_duals[: program.fixed_rows]
-        if not program.odd_part:
-            masses, fixed = self._refined(program, gaps, offsets, masses, fixed)
-        v = (self.v + fixed[:2] / program.row_scale).astype(float)
-        return merged(self.folded, Masses(gaps, offsets, turns, masses)), v
+        return Masses(gaps[used], offsets[used], turns[used], masses[used])
 
     def _refined(
         self, program: NodeProgram, gaps: np.ndarray, offsets: np.ndarray, masses: np.ndarray, fixed: np.ndarray
