@@ -8,7 +8,7 @@ its row i is `h -> <hat_i, h'' + h>` with the sinusoidal tent `hat_i` of value 1
 interpolated between node values `eta` has the masses `T eta` at the nodes (`docs/theory/min_norm.md`).
 
 Gaps may be as small as 1e-15, and what is huge cancels later: the geometry is computed from exact products, in
-`np.longdouble`, which has 64 bits on x86 and no more than a double elsewhere.
+`np.longdouble`, which has 64 bits or more on Linux and is a double on some other systems.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import as_floating
 from .planar import dual_multipliers
 from .sectors import plane_points
 
@@ -59,18 +60,25 @@ def exact_lower_bound(points: Any, labels: Any, multipliers: Any) -> float:
     """A float that no interpolating network's squared norm lies below: `2 y . lambda / max |p|`, rounded down.
 
     A proof by exact arithmetic for the data as stored, whatever the multipliers, if `y . lambda > 0`; 0 otherwise.
-    labels: `(N,)`.
+    labels: `(N,)`. Points are taken as float64. Errors as for `exact_dual_square`.
     """
+    points = plane_points(points, zero=True)
+    multipliers = dual_multipliers(multipliers, points)
+    labels = np.asarray(as_floating(labels, "labels", least_ndim=1))
+    if labels.shape != (len(points),):
+        raise ValueError(f"labels has shape {labels.shape}; expected ({len(points)},), one for each sample")
     square = exact_dual_square(points, multipliers)
     pairs = zip(labels, multipliers, strict=True)
     products = (Fraction(*y.as_integer_ratio()) * Fraction(*w.as_integer_ratio()) for y, w in pairs)
     value = 2 * sum(products, Fraction(0))
     if value <= 0 or square == 0:
         return 0.0
-    bound = math.sqrt(value * value / square) if value * value / square < Fraction(10) ** 300 else 1e150
-    while Fraction(*bound.as_integer_ratio()) ** 2 * square > value * value:
-        bound = math.nextafter(bound, 0.0)
-    return bound
+    ratio = value * value / square
+    shift = (200 - ratio.numerator.bit_length() + ratio.denominator.bit_length()) // 2
+    scaled = ratio * Fraction(4) ** shift
+    root = math.isqrt(scaled.numerator // scaled.denominator)  # some 100 bits of the root, rounded down
+    spare = max(root.bit_length() - 53, 0)
+    return math.ldexp(root >> spare, spare - shift)
 
 
 def _integers(values: np.ndarray) -> tuple[list[int], int]:

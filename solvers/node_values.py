@@ -23,13 +23,16 @@ from .neurons import Masses, Neurons, merged, shared
 from .node_program import NodeProgram, two_pairs
 from .solution import NotCertified
 
-__all__ = ["NodeSolution", "solve_nodes"]
+__all__ = ["NodeSolution", "solve_nodes", "worth_keeping"]
 
 _ROUNDS = 80
 _MOST = 200_000_000
 """Most nodes times gaps left for cuts: a pivot for each cut takes time proportional to the nodes."""
 _STALLED = 8
 """Rounds without a smaller gap after which more of them will not help, but a dual in the middle may."""
+_MANY = 1000
+_SPREAD = 60
+"""`worth_keeping`: below so many nodes all samples are kept; how many are kept for good measure."""
 _FEW = 3000
 """Up to so many nodes an open gap is a reason to let q go; beyond, only shares that are not to be had."""
 _EPS = np.finfo(float).eps
@@ -69,6 +72,31 @@ def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float, *, roundi
     return found
 
 
+def worth_keeping(folded: Folded, heights: np.ndarray) -> np.ndarray | None:
+    """Samples that are likely to determine the network, where the labels of most are those of one without a kink there.
+
+    Those at kinks with three neighbours on each side, some spread evenly, and some pairs of neighbours on different
+    sides, which determine the linear part. None if too few can be left out to be worth the trouble.
+    """
+    n = len(folded.sine)
+    if n < _MANY:
+        return None
+    quiet = _Problem(folded, heights, 1e-8, True).quiet
+    if not quiet.any():
+        return None
+    near = ~quiet
+    for shift in range(1, 4):
+        near |= np.roll(~quiet, shift) | np.roll(~quiet, -shift)
+    near[:: n // _SPREAD] = True
+    flips = np.flatnonzero(folded.odd * np.roll(folded.odd, -1) < 0)
+    flips = flips[:: max(1, len(flips) // _SPREAD)]
+    near[flips] = near[(flips + 1) % n] = True
+    if near.mean() > 0.5:
+        return None
+    samples = np.concatenate([folded.plus[near], folded.minus[near]])
+    return np.sort(samples[samples >= 0])
+
+
 class _Problem:
     """The labels as second differences, the linear program's rounds, and how its answers are read."""
 
@@ -93,6 +121,8 @@ class _Problem:
         bound[self.quiet] -= np.minimum(0.1, 0.3 * widest[self.quiet] ** 2)  # they cost nothing: no peaks beside them
         if not odd_part:
             np.minimum(bound, self._corners(), out=bound)
+        if odd_part:  # v counts as well
+            self.cost_scale = max(self.cost_scale, 0.01 * float(np.hypot(*self.v)))
         objective = np.concatenate([self.cost, self.pair_cost, 2 * self.v]) / self.cost_scale
         program = NodeProgram(self.folded, self.pairs, bound, objective, odd_part=odd_part)
         for gap, offset, _ in self.cuts:

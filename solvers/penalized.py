@@ -177,7 +177,7 @@ def _certified(
     most = float(labels @ dual) / (n * beta * square) if square > 0 else 0.0
     dual = max(0.0, min(most, 1 / (_peak(points, dual) or 1.0))) * dual
     bound = beta * float(labels @ dual - n * beta / 2 * (dual @ dual))
-    gap = (objective - bound) / bound if bound > 0 else (0.0 if objective == 0 else np.inf)
+    gap = (objective - bound) / bound if bound > 0 else (np.inf if np.any(labels) else 0.0)
     if gap > tolerance:
         raise NotCertified(
             f"lifting left a gap of {gap:.2g}, beyond the tolerance {tolerance:g}: pass another method or solver, or a "
@@ -198,7 +198,7 @@ def _certified(
 def _nonnegative(columns: np.ndarray, target: np.ndarray, shift: float, start: np.ndarray) -> np.ndarray:
     """m >= 0 of least `|columns m - target|^2 / 2 + shift sum m`, by active sets from `start` (Lawson and Hanson)."""
     mass, passive = start.copy(), start > 0
-    size = np.linalg.norm(columns, axis=0)
+    size, banned = np.linalg.norm(columns, axis=0), np.zeros(len(mass), dtype=bool)
     for _ in range(20 * len(mass) + 100):
         while passive.any():
             chosen = np.flatnonzero(passive)
@@ -210,7 +210,7 @@ def _nonnegative(columns: np.ndarray, target: np.ndarray, shift: float, start: n
                 steps = np.where(along < 0, mass[chosen] / np.maximum(-along, 1e-300), np.inf)
                 mass[chosen] = np.maximum(mass[chosen] + steps.min() * along, 0)
                 gone = chosen[np.argmin(steps)]
-                passive[gone], mass[gone] = False, 0.0
+                passive[gone], mass[gone], banned[gone] = False, 0.0, True  # or it would come back for ever
                 continue
             inverse = solve_triangular(r, np.full(len(chosen), shift), trans=1)
             aim = solve_triangular(r, q.T @ target - inverse)
@@ -225,7 +225,7 @@ def _nonnegative(columns: np.ndarray, target: np.ndarray, shift: float, start: n
             gone = gone if len(gone) else chosen[falling][np.argmin(steps)][None]
             passive[gone], mass[gone] = False, 0.0
         gain = columns.T @ (target - columns @ mass) - shift
-        gain[passive] = -np.inf
+        gain[passive | banned] = -np.inf
         best = int(np.argmax(gain))
         if gain[best] <= 1e-11 * shift + 100 * _EPS * size[best] * np.linalg.norm(target):
             break

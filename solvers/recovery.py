@@ -15,6 +15,7 @@ import numpy as np
 from alignmath.arrays import as_number
 from alignmath.folding import EXTENDED, Folded, fold
 from alignmath.networks import TwoLayerReLU
+from alignmath.planar import dual_peak
 from alignmath.sectors import SAME_ANGLE, plane_neurons, plane_points
 
 from .node_program import NodeProgram, two_pairs
@@ -44,6 +45,8 @@ class Recovery:
 def is_recoverable(teacher: TwoLayerReLU, points: Any, *, tolerance: float = 1e-8) -> Recovery:
     """Whether no network with the teacher's values at the `points (N, 2)` has a smaller norm than the teacher.
 
+    Some milliseconds for tens of samples, seconds for thousands.
+
     teacher: one network in the plane, any signs, lengths and lines; neurons of one direction are added up first.
     points: of any positive length. tolerance: the teacher counts as recovered if the minimum is below its norm by this,
     relatively, at most. No labels are made and no norm is minimised: the answer is that of a feasibility problem.
@@ -69,9 +72,20 @@ def is_recoverable(teacher: TwoLayerReLU, points: Any, *, tolerance: float = 1e-
         eta, kappa, _, peaks = program.values()
         if max(peak.largest for _, peak in peaks) <= 1 + tolerance:
             lengths = np.hypot(*points.astype(EXTENDED).T)
-            return Recovery(True, (program.multipliers(eta, kappa) / lengths).astype(float), round_)
+            multipliers = (program.multipliers(eta, kappa) / lengths).astype(float)
+            _check(units, signs, points, multipliers, tolerance)
+            return Recovery(True, multipliers, round_)
         program.cut(peaks)
     raise NotCertified(f"no decision after {_ROUNDS} rounds: compare `min_norm` with the teacher's norm")
+
+
+def _check(units: np.ndarray, signs: np.ndarray, points: np.ndarray, multipliers: np.ndarray, tolerance: float) -> None:
+    """`NotCertified` unless the multipliers are what they are meant to be, outside the program."""
+    at = np.maximum(units @ points.T, 0) @ multipliers
+    rounding = 8 * np.finfo(float).eps * float(np.abs(multipliers) @ np.hypot(points[:, 0], points[:, 1]))
+    wrong = max(dual_peak(points, multipliers).value - 1, float(np.abs(at - signs).max()))
+    if wrong > 4 * tolerance + rounding:
+        raise NotCertified(f"the multipliers found miss by {wrong:.2g}; compare `min_norm` with the teacher's norm")
 
 
 def _directions(teacher: TwoLayerReLU) -> tuple[np.ndarray, np.ndarray]:
@@ -96,16 +110,20 @@ def _directions(teacher: TwoLayerReLU) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _places(folded: Folded, units: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gap, offset and turn of the kinks of neurons in the directions `units (k, 2)`."""
-    nodes = folded.nodes.astype(float)
+    """Gap, offset and turn of the kinks of neurons in the directions `units (k, 2)`; on a node if there to rounding."""
+    nodes = np.concatenate([folded.nodes, -folded.nodes[:1]]).astype(float)
     kink = np.stack([units[:, 1], -units[:, 0]], axis=1)
-    first = np.arctan2(nodes[0, 1], nodes[0, 0])
-    ahead = np.mod(np.arctan2(kink[:, 1], kink[:, 0]) - first, 2 * np.pi)
-    turn = np.where(ahead < np.pi, 1, -1)
-    ahead = np.mod(ahead, np.pi)
-    starts = np.concatenate([[0.0], np.cumsum(folded.gaps)[:-1]])
-    gap = np.searchsorted(starts, ahead, side="right") - 1
+    across, along = _cross(nodes[0], kink), kink @ nodes[0]
+    turn = np.where((across > SAME_ANGLE) | ((np.abs(across) <= SAME_ANGLE) & (along > 0)), 1, -1)
     kink = kink * turn[:, None]
-    cross = nodes[gap, 0] * kink[:, 1] - nodes[gap, 1] * kink[:, 0]
-    offset = np.arctan2(cross, np.sum(nodes[gap] * kink, axis=1))
-    return gap, np.clip(offset, 0, folded.gaps[gap]), turn
+    starts = np.concatenate([[0.0], np.cumsum(folded.gaps)[:-1]])
+    ahead = np.maximum(np.arctan2(_cross(nodes[0], kink), kink @ nodes[0]), 0)
+    gap = np.searchsorted(starts, ahead, side="right") - 1
+    gap = gap - ((gap > 0) & (_cross(nodes[gap], kink) < -SAME_ANGLE))  # what rounding of the sums misplaced
+    gap = gap + ((gap < len(starts) - 1) & (_cross(nodes[gap + 1], kink) >= -SAME_ANGLE))
+    offset = np.arctan2(_cross(nodes[gap], kink), np.sum(nodes[gap] * kink, axis=1))
+    return gap, np.where(offset <= SAME_ANGLE, 0.0, np.minimum(offset, folded.gaps[gap])), turn
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

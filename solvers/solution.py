@@ -83,7 +83,7 @@ class MinNormSolution:
     dual: `(N,)`, multipliers with `|p| <= 1` in every direction; float64, or `np.longdouble` where samples are so close
     that doubles would weaken the bound. lower_bound: `2 y . dual`, below which no interpolating network's squared norm
     lies. gap: what squared_norm exceeds it by, relative to it. residual: largest `|f(x_i) - y_i|`.
-    status: "certified", or "certified exactly" if the bound is from rational arithmetic. stats: what the method
+    status: "certified", or "certified, bound exact" if the bound is from rational arithmetic. stats: what the method
     counted. seconds: wall time.
     """
 

@@ -14,7 +14,9 @@ import sympy as sp
 
 from alignmath import planar
 from alignmath.networks import TwoLayerReLU
+from alignmath.rational import exact_dual_square
 from proofs import ledger
+from proofs.beyond import few_samples, one_neuron, recovery
 from proofs.beyond import min_norm as beyond
 from proofs.claims import CheckFailed, Effort, Verdict
 from proofs.min_norm import (
@@ -28,6 +30,7 @@ from proofs.min_norm import (
     samples,
     two_points,
 )
+from solvers.recovery import Recovery
 
 CLAIMS = {c.name: c for c in ledger.CLAIMS}
 
@@ -222,6 +225,78 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
     ),
     ("a lifting that always finds 1", dimension, "lifted", lambda f: lambda *a: SimpleNamespace(value=1.0), ["conj.d"]),
     ("a merged neuron twice as long", formulas, "merged", scaled(2), ["eq5"]),
+    (
+        "multipliers in front exchanged",
+        one_neuron,
+        "front_multipliers",
+        lambda f: lambda *a, **o: f(*a, **o)[::-1],
+        ["beyond.one_neuron"],
+    ),
+    ("a rule that always says yes", one_neuron, "decided", lambda f: lambda angles: True, ["beyond.one_neuron"]),
+    (
+        "a rule with half the angle",
+        one_neuron,
+        "decided",
+        lambda f: lambda angles: f(angles / 2) if len(angles) == 2 else f(angles),
+        ["beyond.one_neuron"],
+    ),
+    (
+        "bounds of one sample more",
+        one_neuron,
+        "bounds",
+        lambda f: lambda n: f(n + 1),
+        ["beyond.one_neuron"],
+    ),
+    (
+        "bounds that are too high",
+        one_neuron,
+        "bounds",
+        lambda f: lambda n: (1, 1),
+        ["beyond.one_neuron"],
+    ),
+    (
+        "a chain short of a sample",
+        few_samples,
+        "chain",
+        lambda f: lambda w: tuple(v[1:] for v in f(w)),
+        ["beyond.fewest"],
+    ),
+    (
+        "instances with multipliers a little too large",
+        few_samples,
+        "_smallest",
+        lambda f: lambda: {k: (t, x, [w * sp.Rational(1001, 1000) for w in v]) for k, (t, x, v) in f().items()},
+        ["beyond.fewest"],
+    ),
+    (
+        "instances with a neuron turned",
+        few_samples,
+        "_smallest",
+        lambda f: lambda: {k: ([(-t[0][0], t[0][1]), *t[1:]], x, v) for k, (t, x, v) in f().items()},
+        ["beyond.fewest"],
+    ),
+    (
+        "a student of twice the cost in one pair of sectors",
+        formulas,
+        "cost",
+        scaled(2),
+        ["beyond.pairs"],
+    ),
+    ("a student that does not interpolate", formulas, "network_value", lambda f: lambda n, x: len(n), ["beyond.pairs"]),
+    *(
+        (
+            f"a test that always says {answer}",
+            module,
+            "is_recoverable",
+            lambda f, answer=answer: lambda *a, **o: Recovery(answer, None, 1),
+            victims,
+        )
+        for module, answer, victims in (
+            (one_neuron, True, ["beyond.pairs", "beyond.pairs.mended", "beyond.one_neuron"]),
+            (few_samples, True, ["beyond.lengths"]),
+            (few_samples, False, ["beyond.lengths"]),
+        )
+    ),
 ]
 
 
@@ -234,7 +309,14 @@ def test_an_altered_formula_is_caught(what, module, name, how, victims, monkeypa
     for victim in victims:
         assert passes(full(victim)), victim
     original = getattr(module, name)
-    for holder in (module, *_MODULES, beyond):  # claim modules may have imported it by name
+    for holder in (
+        module,
+        *_MODULES,
+        beyond,
+        few_samples,
+        one_neuron,
+        recovery,
+    ):  # claim modules may have imported it by name
         if getattr(holder, name, None) is original:
             monkeypatch.setattr(holder, name, how(original))
     main_theorem.solver_attack.cache_clear()
@@ -306,3 +388,51 @@ def test_random_instances_hold_exactly_the_points_asked_for():
         signs = np.sign(np.cos(instance.samples[:, None] - instance.angles))
         _, counts = np.unique(signs, axis=0, return_counts=True)
         assert counts.tolist() == [3] * (2 * neurons)
+
+
+def test_exact_certificates_are_those_of_the_librarys_exact_arithmetic():
+    for teacher, points, multipliers in few_samples._smallest().values():
+        scale = sp.ilcm(*(sp.sympify(part).q for part in (*multipliers, *(x for point in points for x in point))))
+        whole = np.array([[float(x * scale) for x in point] for point in points])
+        assert exact_dual_square(whole, [float(w * scale) for w in multipliers]) == scale**4
+        hidden = np.array([[float(part) for part in u] for _, u in teacher])
+        assert recovery.is_recoverable(TwoLayerReLU(hidden, np.array([float(c) for c, _ in teacher])), whole)
+
+
+def test_certificates_are_refused_if_the_dual_touches_elsewhere_or_leaves_the_network_free():
+    right_angle = [(1, (1, 0)), (1, (0, 1))]
+    assert not few_samples.certifies(right_angle[:1], [(1, 0), (0, 1)], [1, 1])  # p exceeds 1 at 45 degrees
+    third = (sp.Rational(1, 2), sp.sqrt(3) / 2)
+    two = [(1, (1, 0)), (1, (-third[0], third[1]))]
+    assert not few_samples.certifies(two, [u for _, u in two], [1, 1])  # touches at 60 degrees too
+    three = [*two, (1, third)]
+    assert not few_samples.certifies(three, [u for _, u in two], [1, 1])  # so it has too few samples for three
+
+
+def test_frequencies_are_compared_with_bounds_on_both_sides():
+    assert recovery._consistent(100, 200, 0.45, 0.55)
+    assert recovery._consistent(200, 200, 0.99, 1.0)
+    assert not recovery._consistent(100, 200, 0.7, 1.0)
+    assert not recovery._consistent(100, 200, 0.0, 0.3)
+
+
+def test_wilson_intervals_solve_their_quadratic():
+    for successes, trials in ((0, 8), (3, 8), (8, 8), (117, 300)):
+        for end in recovery.wilson(successes, trials):
+            if 0 < end < 1:
+                error = (successes / trials - end) / np.sqrt(end * (1 - end) / trials)
+                assert abs(error) == pytest.approx(1.959964, abs=1e-5)
+
+
+def test_samples_of_a_pair_or_a_sector_are_as_many_as_asked_for():
+    rng = np.random.default_rng(4)
+    for equal in (True, False):
+        lines = recovery.random_lines(rng, 3, equal)
+        normals = samples.points_at(lines)
+        for points, folded in (
+            (recovery.in_pairs(rng, lines, 4), True),
+            (recovery.in_sectors(rng, lines, np.full(6, 4)), False),
+        ):
+            sides = points @ normals.T > 0
+            sides = sides ^ sides[:, :1] if folded else sides
+            assert np.unique(sides, axis=0, return_counts=True)[1].tolist() == [4] * (3 if folded else 6)

@@ -71,6 +71,25 @@ def test_the_threshold_of_the_two_neurons(degrees, expected):
     assert bool(is_recoverable(TwoLayerReLU(np.eye(2)), x)) == expected
 
 
+def test_kinks_on_samples():
+    """Integer data: lines of neurons through samples, where the place of a kink is a tie."""
+    agree = 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 31])
+        teacher = TwoLayerReLU(rng.integers(-2, 3, (2, 2)), rng.choice([1.0, -1.0], 2))
+        x = rng.integers(-2, 3, (int(rng.integers(2, 9)), 2)).astype(float)
+        x = x[np.any(x != 0, axis=1)]
+        lines = np.unique(np.mod(teacher.polar_angles, np.pi))
+        if len(lines) < 2 or np.any(teacher.lengths == 0) or not len(x):
+            continue
+        norm = 2 * float(np.sum(np.abs(teacher.output) * teacher.lengths))
+        assert bool(is_recoverable(teacher, x)) == (min_norm(x, teacher(x)).squared_norm >= norm * (1 - 1e-7)), seed
+        agree += 1
+    assert agree > 30
+    assert not is_recoverable(TwoLayerReLU([[0.0, 2.0]], [-1.0]), [[1.0, 0.0], [1.0, -1.0]])
+    assert is_recoverable(TwoLayerReLU([[-1.2, 2.2]]), [[2.2, 1.2], [-0.8, 0.6], [-0.7, 0.5]])
+
+
 def test_special_teachers():
     one_point = planar([0.0]).hidden
     assert is_recoverable(TwoLayerReLU([[1.0, 0.0]]), one_point)

@@ -9,14 +9,12 @@ import numpy as np
 
 from alignmath.networks import TwoLayerReLU
 from alignmath.planar import dual_certificate, dual_peak
-from solvers.interpolation import min_norm
-from solvers.solution import NotCertified
+from solvers.recovery import is_recoverable
 
 __all__ = ["is_minimal", "recovered", "wilson"]
 
 _SAME = 1e-7
 """Squared norms that differ by at most this share are equal."""
-_COARSE = 1e-6
 
 
 def wilson(successes: Any, trials: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,15 +34,14 @@ def is_minimal(teacher: TwoLayerReLU, squared_norm: Any) -> np.ndarray:
 def recovered(teacher: TwoLayerReLU, samples: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """For `draws` sets of uniform samples of the circle: is the teacher of least norm, and do the closed-form multipliers prove it; bool each.
 
-    Where they do not (`dual_certificate` raises, or the bound computed from them is too low), a solver decides, by its certified least norm.
+    Where they do not (`dual_certificate` raises, or the bound computed from them is too low), `is_recoverable` decides.
     """
     found, closed = np.zeros(draws, dtype=bool), np.zeros(draws, dtype=bool)
     for draw in range(draws):
         angles = np.random.default_rng([seed, samples, draw]).uniform(0, 2 * np.pi, samples)
         points = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        labels = np.asarray(teacher(points))
-        closed[draw] = _proved(teacher, points, labels)
-        found[draw] = closed[draw] or is_minimal(teacher, _least(points, labels))
+        closed[draw] = _proved(teacher, points)
+        found[draw] = closed[draw] or bool(is_recoverable(teacher, points))
     return found, closed
 
 
@@ -52,18 +49,10 @@ def _own(teacher: TwoLayerReLU) -> float:
     return 2 * math.fsum(np.abs(teacher.output) * teacher.lengths)
 
 
-def _least(points: np.ndarray, labels: np.ndarray) -> float:
-    """The certified least squared norm; by the convex program in the few nearly degenerate draws that the exact method gives up."""
-    try:
-        return min_norm(points, labels, tolerance=_SAME).squared_norm
-    except NotCertified:
-        return min_norm(points, labels, method="lifting", tolerance=_COARSE).squared_norm
-
-
-def _proved(teacher: TwoLayerReLU, points: np.ndarray, labels: np.ndarray) -> bool:
+def _proved(teacher: TwoLayerReLU, points: np.ndarray) -> bool:
     try:
         multipliers = dual_certificate(teacher, points)
     except ValueError:  # some sector has no two points that serve
         return False
-    bound = 2 * float(labels @ multipliers) / dual_peak(points, multipliers).value
+    bound = 2 * float(teacher(points) @ multipliers) / dual_peak(points, multipliers).value
     return bound >= (1 - _SAME) * _own(teacher)

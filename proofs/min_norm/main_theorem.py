@@ -196,7 +196,7 @@ def solver_attack(effort: Effort) -> Attack:
     errors = []
     for k in range(effort.count(24, 600)):
         instance = random_instance(rng, 1 + k % 4, apart=0.1, inner=0.05)
-        found = min_norm(instance.points, instance.labels, tolerance=1e-6)
+        found = min_norm(instance.points, instance.labels)
         errors += [
             abs(found.squared_norm / (2 * instance.masses.sum()) - 1),
             function_gap(found.network, instance.teacher) / instance.masses.sum() * 1e-3,
