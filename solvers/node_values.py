@@ -160,14 +160,13 @@ class _Problem:
             self.rounds += 1
             if (status := program.run()) != "optimal":
                 raise NotCertified(f"HiGHS ended with status '{status}'; pass method=\"lifting\"")
-            for shrink in (False, True):
-                value, found = self._value(program, shrink)
-                if value > best:
-                    best, multipliers = value, found
+            own = self._value(program, False)
+            best, multipliers = max((best, multipliers), own, self._value(program, True), key=lambda found: found[0])
             even, v = self._even_masses(program)
             left = float(np.abs(even.mass).sum()) - best
             if not program.boxed:
-                least, stalled = (left, 0) if left < 0.9 * least else (least, stalled + 1)
+                behind = float(np.abs(even.mass).sum()) - own[0]  # shrunk values may be good by chance
+                least, stalled = (behind, 0) if behind < 0.9 * least else (least, stalled + 1)
             if left <= 0.45 * self.tolerance * best and not program.boxed:
                 break
             if stalled == _STALLED:
@@ -219,7 +218,7 @@ class _Problem:
         for gap, offset, turn in program.cuts:
             middle.add_cuts(gap, offset, turn)
         best: tuple[float, np.ndarray] = (-np.inf, np.zeros(0))
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS // 2):
             if middle.run() != "optimal":
                 break
             best = max(best, self._value(middle, False), key=lambda found: found[0])
