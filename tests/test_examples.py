@@ -15,9 +15,10 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from examples.__main__ import main, scripts
-from examples.min_norm.recovery import is_minimal, recovered, wilson
+from examples.min_norm.recovery import is_minimal, recovered
 from examples.min_norm.training import TEACHER, objectives, train, uniform_inputs
 from proofs.alignment.experiments import angle_to_nearest, separation
+from proofs.beyond.recovery import wilson
 from solvers.interpolation import min_norm
 
 

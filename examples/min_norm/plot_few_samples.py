@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 
 from alignmath.networks import TwoLayerReLU
 from alignmath.sectors import sector_probabilities, sector_probability, sector_probability_bound
-from examples.min_norm.recovery import is_minimal, wilson
+from examples.min_norm.recovery import is_minimal
 from examples.min_norm.training import TEACHER
 from examples.style import BLUE, ORANGE, RED, new_figure, run
+from proofs.beyond.recovery import wilson
 from proofs.min_norm.experiments import recoveries
 
 _SAMPLES, _SEED = 20, 62

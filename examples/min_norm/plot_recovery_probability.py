@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 
 from alignmath.networks import TwoLayerReLU, orthonormal
 from alignmath.sectors import sector_probabilities, sector_probability, sector_probability_bound
-from examples.min_norm.recovery import recovered, wilson
+from examples.min_norm.recovery import recovered
 from examples.min_norm.training import TEACHER
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
+from proofs.beyond.recovery import wilson
 
 _SEED = 64
 

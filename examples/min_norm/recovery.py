@@ -11,19 +11,10 @@ from alignmath.networks import TwoLayerReLU
 from alignmath.planar import dual_certificate, dual_peak
 from solvers.recovery import is_recoverable
 
-__all__ = ["is_minimal", "recovered", "wilson"]
+__all__ = ["is_minimal", "recovered"]
 
 _SAME = 1e-7
 """Squared norms that differ by at most this share are equal."""
-
-
-def wilson(successes: Any, trials: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's 95 per cent interval for a probability, from the number of `successes` (any shape) in `trials`."""
-    z = 1.959963984540054
-    share = np.asarray(successes) / trials
-    middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
 
 
 def is_minimal(teacher: TwoLayerReLU, squared_norm: Any) -> np.ndarray:

@@ -5,9 +5,9 @@ All is decided by `solvers.recovery.is_recoverable`. Intervals are Wilson's, of 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +29,12 @@ _SOLVED = 1e-7
 """Relative gap asked of the solver."""
 
 
-def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's interval for a probability, of 95 per cent unless told."""
-    share = successes / trials
+def wilson(successes: Any, trials: int, z: float = 1.959963984540054) -> tuple[Any, Any]:
+    """Wilson's interval for a probability, of 95 per cent unless told, from the number of `successes` (any shape)."""
+    share = np.asarray(successes) / trials
     middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
 
 
 def _counted(successes: int, trials: int) -> str:
