@@ -25,7 +25,8 @@ class NodeProgram:
 
     bound: `(n,)`, of `|eta|`; objective: of all columns, to be maximised. odd_part: whether q is free, else it is 0 and
     needs no rows: where it is, every node has a row for both signs of `q . u`.
-    centred: instead of the objective, the least z with `|p| <= z` in all rows but those given a sign.
+    centred: instead of the objective, the least z with `|p| <= z` in all rows but those given a sign; no rows of nodes
+    but those added.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class NodeProgram:
         self.solver.changeColsCost(len(wide), np.arange(len(wide), dtype=np.int32), objective.astype(float))
         self.solver.changeObjectiveSense(highspy.ObjSense.kMaximize)
         self._fixed_rows()
-        if odd_part or centred:
+        if odd_part and not centred:
             real = np.flatnonzero(~folded.phantom)
-            for turn in (1, -1) if odd_part else (0,):
+            for turn in (1, -1):
                 self.add_cuts(real, np.zeros(len(real)), np.full(len(real), turn))
 
     def _fixed_rows(self) -> None:
@@ -104,7 +105,7 @@ class NodeProgram:
         slack: float = 0.0,
     ) -> None:
         """Rows `-1 <= hat(eta) + turn q . u <= 1` at `offset` into the gaps of index `gap`; with `sign` given, between
-        `1 - slack` and 1 times that.
+        `1 - slack` and 1 times that where it is not 0.
 
         turn: 1 or -1, the side u of the line with a kink there; 0 where q is 0.
         """
@@ -128,7 +129,7 @@ class NodeProgram:
         starts = len(columns) * np.arange(len(gap))
         lower, upper = -np.ones(len(gap)), np.ones(len(gap))
         if sign is not None:
-            lower, upper = np.where(sign > 0, 1 - slack, -1), np.where(sign > 0, 1, slack - 1)
+            lower, upper = np.where(sign > 0, 1 - slack, -1.0), np.where(sign < 0, slack - 1, 1.0)
         self._add(lower, upper, starts, np.stack(columns, axis=1).ravel(), np.stack(values, axis=1).ravel())
         self.cuts.append((gap, offset, turn))
 

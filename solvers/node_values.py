@@ -207,16 +207,16 @@ class _Problem:
 
     def _centred(self, program: NodeProgram) -> tuple[float, np.ndarray]:
         """A dual in the middle of the optimal ones: where there are many, the program wanders from one to the next,
-        each with a new peak. What bears a mass stays at 1, all else becomes as small as can be."""
-        gaps, offsets, turns, masses = self._raw_masses(program)
-        bears = np.abs(masses) > 1e-9 * np.abs(masses).sum()
+        each with a new peak. What bears a mass stays at 1, and all that is in other gaps becomes as small as can be."""
+        rows = self._rows(program)
+        bears = np.abs(rows.mass) > 1e-9 * np.abs(rows.mass).sum()
+        beside = np.isin(rows.gap, rows.gap[bears])  # cannot be small
         middle = NodeProgram(
             self.folded, self.pairs, np.full(len(self.cost), 4.0), np.zeros(0), odd_part=program.odd_part, centred=True
         )
-        sign = np.sign(masses[bears])
-        middle.add_cuts(gaps[bears], offsets[bears], turns[bears], sign, slack=0.05 * self.tolerance)
-        for gap, offset, turn in program.cuts:
-            middle.add_cuts(gap, offset, turn)
+        sign = np.where(bears, np.sign(rows.mass), 0)[beside]
+        middle.add_cuts(rows.gap[beside], rows.offset[beside], rows.turn[beside], sign, slack=0.05 * self.tolerance)
+        middle.add_cuts(rows.gap[~beside], rows.offset[~beside], rows.turn[~beside])
         best: tuple[float, np.ndarray] = (-np.inf, np.zeros(0))
         for _ in range(_ROUNDS // 2):
             if middle.run() != "optimal":
@@ -229,7 +229,8 @@ class _Problem:
 
     def _even_masses(self, program: NodeProgram) -> tuple[Masses, np.ndarray]:
         """Gaps, offsets, turns and signed masses from the program's multipliers, merged in each gap; and v."""
-        masses = self._raw_masses(program)
+        rows = self._rows(program)
+        masses = Masses(*(column[rows.mass != 0] for column in rows))
         fixed = program.row_duals[: program.fixed_rows] * self.cost_scale
         if not program.odd_part:
             values, fixed = self._refined(program, masses.gap, masses.offset, masses.mass, fixed)
@@ -237,11 +238,13 @@ class _Problem:
         v = (self.v + fixed[:2] / program.row_scale).astype(float)
         return merged(self.folded, masses), v
 
-    def _raw_masses(self, program: NodeProgram) -> Masses:
+    def _rows(self, program: NodeProgram) -> Masses:
+        """Every bound of a node and every cut, with the mass it bears, mostly 0."""
         n = len(self.cost)
+        real = np.flatnonzero(~self.folded.phantom)
         row_duals = program.row_duals * self.cost_scale
-        gap, offset, turn = [np.arange(n)], [np.zeros(n)], [np.zeros(n)]
-        mass = [program.column_duals[:n] * self.cost_scale]
+        gap, offset, turn = [real], [np.zeros(len(real))], [np.zeros(len(real))]
+        mass = [program.column_duals[:n][real] * self.cost_scale]
         begin = program.fixed_rows
         for cut_gap, cut_offset, cut_turn in program.cuts:
             gap.append(cut_gap)
@@ -249,9 +252,7 @@ class _Problem:
             turn.append(cut_turn)
             mass.append(row_duals[begin : begin + len(cut_gap)])
             begin += len(cut_gap)
-        gaps, offsets, turns, masses = (np.concatenate(part) for part in (gap, offset, turn, mass))
-        used = masses != 0
-        return Masses(gaps[used], offsets[used], turns[used], masses[used])
+        return Masses(*(np.concatenate(part) for part in (gap, offset, turn, mass)))
 
     def _refined(
         self, program: NodeProgram, gaps: np.ndarray, offsets: np.ndarray, masses: np.ndarray, fixed: np.ndarray
