@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, as_floating, as_order, broadcast_batches, namespace, polar
+from ..arrays import Array, as_floating, as_order, broadcast_batches, namespace, polar
 
 __all__ = ["TwoLayerReLU", "gaussian_weights", "orthonormal", "planar", "regular_polygon"]
 

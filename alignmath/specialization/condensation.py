@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import as_number
-from .networks import TwoLayerReLU
+from ..arrays import as_number
+from ..networks import TwoLayerReLU
 
 __all__ = ["Condensation", "is_condensed"]
 

@@ -1,0 +1,24 @@
+"""Networks as frozen containers of their weights, and the teachers and students used throughout.
+
+`two_layer`: `TwoLayerReLU`, scalar outputs, and its named teachers; `deep`: `DeepReLU`, any depth, outputs and biases;
+`convolutional`: `ConvReLU`; `teachers`: random teachers and over-realised students of the specialization paper, pruning.
+"""
+
+from .convolutional import ConvReLU
+from .deep import DeepReLU, as_deep
+from .teachers import prune, random_student, random_teacher
+from .two_layer import TwoLayerReLU, gaussian_weights, orthonormal, planar, regular_polygon
+
+__all__ = [
+    "ConvReLU",
+    "DeepReLU",
+    "TwoLayerReLU",
+    "as_deep",
+    "gaussian_weights",
+    "orthonormal",
+    "planar",
+    "prune",
+    "random_student",
+    "random_teacher",
+    "regular_polygon",
+]

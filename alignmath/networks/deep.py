@@ -1,0 +1,117 @@
+"""Fully connected ReLU networks of any depth: `f_l = relu(W_l f_{l-1} + b_l)` for `l < L`, and a linear output layer.
+
+These are the networks of the specialization paper (Section 3), whose `W_l` is the transpose of the one here: a row of
+`weights[l - 1]` is the weight vector of a node of layer l. A column of `weights[l]` is then the node's fan-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ..arrays import Array, as_floating, broadcast_batches, namespace
+from .two_layer import TwoLayerReLU
+
+__all__ = ["DeepReLU", "as_deep", "checked_layers"]
+
+
+@dataclass(frozen=True, eq=False)
+class DeepReLU:
+    """A ReLU network with L layers of weights, the last one linear, or a batch of such networks.
+
+    weights: L arrays `(..., n_l, n_{l-1})`, l = 1..L; n_0 is the input's dimension, n_L that of the output.
+    biases: L arrays `(..., n_l)`, or None for a network without.
+
+    All are brought to one dtype and one batch shape. Raises `ValueError` for empty, non-finite or mismatched arrays.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...] | None = None
+
+    def __post_init__(self) -> None:
+        weights, biases = checked_layers(self.weights, self.biases, names=("weights", "biases"), core=2)
+        for l, (below, above) in enumerate(pairwise(weights)):
+            if above.shape[-1] != below.shape[-2]:
+                raise ValueError(
+                    f"weights[{l + 1}] has shape {tuple(above.shape)} on top of weights[{l}] of shape "
+                    f"{tuple(below.shape)}; expected (..., {above.shape[-2]}, {below.shape[-2]}), one column for each node below"
+                )
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "biases", biases)
+
+    @property
+    def depth(self) -> int:
+        """Number L of layers of weights; there are L - 1 hidden layers."""
+        return len(self.weights)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """`(n_0, n_1, ..., n_L)`: dimension of the input, nodes of the hidden layers, dimension of the output."""
+        return (self.weights[0].shape[-1], *(w.shape[-2] for w in self.weights))
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """Shape of the batch of networks; `()` for one network."""
+        return tuple(self.weights[0].shape[:-2])
+
+    def activations(self, x: Any) -> tuple[Array, ...]:
+        """`(f_1(x), ..., f_L(x))`, each `(..., N, n_l)`; `f_L` is the output.
+
+        x: `(N, n_0)`, or `(..., N, n_0)` with inputs of its own for each network of the batch.
+        """
+        x = as_floating(x, "x", least_ndim=2)
+        xp = namespace(self.weights[0], x)
+        if x.shape[-1] != self.widths[0]:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., N, {self.widths[0]}), one input a row")
+        broadcast_batches(networks=self.batch, x=x.shape[:-2])
+        kind = xp.result_type(self.weights[0], x)
+        value, found = xp.astype(x, kind), []
+        for l, weight in enumerate(self.weights):
+            value = value @ xp.matrix_transpose(xp.astype(weight, kind))
+            if self.biases is not None:
+                value = value + self.biases[l][..., None, :]
+            if l + 1 < self.depth:
+                value = xp.clip(value, min=0.0)
+            found.append(value)
+        return tuple(found)
+
+    def __call__(self, x: Any) -> Array:
+        """Outputs at the inputs x, `(N, n_0)` or `(..., N, n_0)`: shape `(..., N, n_L)`."""
+        return self.activations(x)[-1]
+
+
+def as_deep(network: TwoLayerReLU | DeepReLU) -> DeepReLU:
+    """The network as a `DeepReLU`; a `TwoLayerReLU` has one output and no biases."""
+    if isinstance(network, TwoLayerReLU):
+        return DeepReLU((network.hidden, network.output[..., None, :]))
+    return network
+
+
+def checked_layers(
+    weights: Any, biases: Any, *, names: tuple[str, str], core: int
+) -> tuple[tuple[Array, ...], tuple[Array, ...] | None]:
+    """Weights (of `core` dimensions each, the first of which counts nodes) and biases, checked and brought to one dtype and batch."""
+    named, offset = names
+    if not isinstance(weights, Sequence) or not len(weights):
+        raise ValueError(f"{named} is {type(weights).__name__}; expected a tuple of arrays, one for each layer")
+    if biases is not None and (not isinstance(biases, Sequence) or len(biases) != len(weights)):
+        raise ValueError(f"{offset} does not fit the {len(weights)} layers of {named}; expected one array for each, or None")
+    found = [as_floating(w, f"{named}[{l}]", least_ndim=core) for l, w in enumerate(weights)]
+    shifts = [as_floating(b, f"{offset}[{l}]", least_ndim=1) for l, b in enumerate(biases or ())]
+    xp = namespace(*found, *shifts)
+    for l, shift in enumerate(shifts):
+        if shift.shape[-1] != found[l].shape[-core]:
+            raise ValueError(
+                f"{offset}[{l}] has shape {tuple(shift.shape)}; expected (..., {found[l].shape[-core]}), one for each node"
+            )
+    batches = {f"{named}[{l}]": w.shape[:-core] for l, w in enumerate(found)}
+    batches |= {f"{offset}[{l}]": b.shape[:-1] for l, b in enumerate(shifts)}
+    batch, kind = broadcast_batches(**batches), xp.result_type(*found, *shifts)
+
+    def fitted(array: Array, inner: int) -> Array:
+        array, shape = xp.astype(array, kind, copy=False), (*batch, *array.shape[array.ndim - inner :])
+        return array if tuple(array.shape) == shape else xp.broadcast_to(array, shape)
+
+    return tuple(fitted(w, core) for w in found), tuple(fitted(b, 1) for b in shifts) if biases is not None else None

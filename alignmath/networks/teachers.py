@@ -1,0 +1,172 @@
+"""Random teachers and over-realised students of the specialization paper (Sections 6 and 8.16), and pruning.
+
+A teacher's nodes point in random directions, no two on one line; their biases are set so that half of the inputs activate
+each; the fan-out of the top hidden layer decays with the polarity p, equation (9). Students have the teacher's depth and more
+nodes in every hidden layer, with the initial weights that `torch.nn` would give them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_torch_array
+
+from ..arrays import Array, as_floating, as_number, as_order, namespace, polar
+from .convolutional import ConvReLU
+from .deep import DeepReLU
+
+__all__ = ["prune", "random_student", "random_teacher"]
+
+_ATTEMPTS = 10_000
+
+
+def random_teacher(
+    widths: Sequence[int],
+    rng: np.random.Generator,
+    *,
+    inputs: Any = None,
+    polarity: float = 0.0,
+    strength: float = 1.0,
+    least_angle: float = 0.0,
+) -> DeepReLU:
+    """A teacher with unit weight vectors in uniformly random directions. Specialization paper, 8.16 and equation (9).
+
+    widths: `(n_0, n_1, ..., n_L)`, at least one hidden layer. inputs: `(N, n_0)`, a sample of the data; the bias of each
+    hidden node is minus the median of its pre-activation there, so that half of the data activate it (output biases are 0).
+    Without it the teacher has no biases. polarity: p >= 0; the fan-out of node j = 1, 2, ... of the top hidden layer is a
+    random direction of length `strength / j**p`. least_angle: between the lines of any two nodes of a layer, radians in
+    `[0, pi/2)`; directions that come closer are drawn again. Assumption 1 (no two co-linear) holds with probability 1 for
+    `least_angle = 0` where the layer below has two nodes at least; one node below takes one node only.
+
+    Raises `ValueError` for bad widths, non-finite numbers, and where so many lines do not fit.
+    """
+    widths = _checked_widths(widths)
+    polarity, strength = as_number(polarity, "polarity"), as_number(strength, "strength", above=True)
+    least_angle = as_number(least_angle, "least_angle")
+    if least_angle >= math.pi / 2:
+        raise ValueError(f"least_angle is {least_angle:g}; expected less than pi/2, radians")
+    weights = [_directions(n, below, rng, least_angle) for below, n in zip(widths[:-2], widths[1:-1], strict=True)]
+    fan_out = rng.standard_normal((widths[-1], widths[-2]))
+    fan_out *= strength * np.arange(1, widths[-2] + 1) ** -polarity / np.linalg.norm(fan_out, axis=0)
+    weights.append(fan_out)
+    if inputs is None:
+        return DeepReLU(tuple(weights))
+    value: Any = np.asarray(as_floating(inputs, "inputs", least_ndim=2), dtype=float)
+    if value.ndim != 2 or value.shape[1] != widths[0]:
+        raise ValueError(f"inputs has shape {value.shape}; expected (N, {widths[0]}), one input a row")
+    biases = []
+    for weight in weights[:-1]:
+        before = value @ weight.T
+        biases.append(-np.median(before, axis=0))
+        value = np.maximum(before + biases[-1], 0.0)
+    return DeepReLU(tuple(weights), (*biases, np.zeros(widths[-1])))
+
+
+def random_student(
+    teacher: DeepReLU | ConvReLU,
+    factor: float,
+    rng: np.random.Generator,
+    *,
+    scale: float = 1.0,
+    biases: bool | None = None,
+    batch: tuple[int, ...] = (),
+) -> Any:
+    """Student(s) of the teacher's depth with `factor` times its nodes in every hidden layer, rounded up; NumPy.
+
+    Weights and biases are uniform on `(-s, s)` with `s = scale / sqrt(fan-in)`, the default of `torch.nn` for scale 1.
+    biases: whether there are any; by default as in the teacher. batch: shape of the batch of students. A `ConvReLU` teacher
+    has a `ConvReLU` student with its kernel sizes and strides. Raises `ValueError` for a factor below 1.
+    """
+    factor, scale = as_number(factor, "factor", least=1.0), as_number(scale, "scale", above=True)
+    if not isinstance(batch, tuple):
+        raise ValueError(f"batch is {batch!r}; expected a shape, such as (32,)")
+    with_biases = teacher.biases is not None if biases is None else biases
+    hidden = [math.ceil(factor * n - 1e-9) for n in teacher.widths[1:-1]]
+    widths = [teacher.widths[0], *hidden, teacher.widths[-1]]
+    kernels = [k.shape[-1] for k in teacher.kernels] + [1] if isinstance(teacher, ConvReLU) else [1] * teacher.depth
+    weights, shifts = [], []
+    for below, n, size in zip(widths[:-1], widths[1:], kernels, strict=True):
+        bound = scale / math.sqrt(below * size**2)
+        weights.append(rng.uniform(-bound, bound, (*batch, n, below, size, size)))
+        shifts.append(rng.uniform(-bound, bound, (*batch, n)))
+    given = tuple(shifts) if with_biases else None
+    if isinstance(teacher, ConvReLU):
+        return ConvReLU(tuple(weights[:-1]), weights[-1][..., 0, 0], given, teacher.strides)
+    return DeepReLU(tuple(weight[..., 0, 0] for weight in weights), given)
+
+
+def prune(network: ConvReLU | DeepReLU, keep: float | Sequence[float]) -> Any:
+    """The network without its weak nodes: in each hidden layer those of largest strength stay, in their order.
+
+    keep: the share of nodes that stay, in `(0, 1]`, rounded up; one number or one for each hidden layer. The strength of a node
+    is the length of its weight vector (bias apart) times that of its fan-out: it does not change when a positive factor moves
+    from one to the other. Structured pruning of a teacher, specialization paper, Section 6. One network, NumPy or torch.
+
+    Raises `ValueError` for a batch and for shares outside `(0, 1]`.
+    """
+    if network.batch:
+        raise ValueError(f"network is a batch of shape {network.batch}; prune takes one network")
+    hidden = network.depth - 1
+    shares = [keep] * hidden if isinstance(keep, int | float) else list(keep)
+    if len(shares) != hidden or not all(0 < as_number(share, "keep") <= 1 for share in shares):
+        raise ValueError(f"keep is {keep!r}; expected a share in (0, 1], or {hidden} of them, one for each hidden layer")
+    conv = isinstance(network, ConvReLU)
+    weights = [*network.kernels, network.output] if conv else list(network.weights)
+    biases = list(network.biases) if network.biases is not None else None
+    for l, share in enumerate(shares):
+        strength = _node_lengths(weights[l], 0) * _node_lengths(weights[l + 1], 1)
+        count = math.ceil(share * len(strength) - 1e-9)
+        order = np.sort(np.argsort(-strength, kind="stable")[:count])
+        kept = _index_like(order, weights[l])
+        weights[l], weights[l + 1] = weights[l][kept], weights[l + 1][:, kept]
+        if biases is not None:
+            biases[l] = biases[l][kept]
+    given = tuple(biases) if biases is not None else None
+    if conv:
+        return ConvReLU(tuple(weights[:-1]), weights[-1], given, network.strides)
+    return DeepReLU(tuple(weights), given)
+
+
+def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(widths, Sequence) or len(widths) < 3:
+        raise ValueError(f"widths is {widths!r}; expected (n_0, n_1, ..., n_L) with at least one hidden layer")
+    return tuple(as_order(n, f"widths[{l}]", least=1, most=10**7) for l, n in enumerate(widths))
+
+
+def _directions(count: int, dimension: int, rng: np.random.Generator, least_angle: float) -> np.ndarray:
+    """Unit vectors `(count, dimension)` in uniformly random directions, no two lines closer than `least_angle`."""
+    if dimension == 1 and count > 1:
+        raise ValueError(f"{count} nodes on one input are co-linear; expected one, or at least two inputs to the layer")
+    if least_angle == 0:
+        drawn = rng.standard_normal((count, dimension))
+        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    found = np.empty((0, dimension))
+    for _ in range(_ATTEMPTS):
+        unit = rng.standard_normal(dimension)
+        unit /= np.linalg.norm(unit)
+        if np.all(np.abs(found @ unit) < math.cos(least_angle)):
+            found = np.concatenate([found, unit[None]])
+        if len(found) == count:
+            return found
+    raise ValueError(
+        f"least_angle is {least_angle:g}: {_ATTEMPTS} draws gave only {len(found)} of {count} lines that far apart in dimension "
+        f"{dimension}; pass a smaller angle"
+    )
+
+
+def _node_lengths(weight: Array, axis: int) -> np.ndarray:
+    """Length of the weights of each node of a layer, those along `axis` (0: own, 1: fan-out), as NumPy."""
+    xp = namespace(weight)
+    moved = xp.moveaxis(weight, axis, 0)
+    lengths, _ = polar(xp.reshape(moved, (moved.shape[0], -1)), axis=1)
+    return np.asarray(lengths.detach().cpu() if is_torch_array(lengths) else lengths)
+
+
+def _index_like(order: np.ndarray, array: Array) -> Any:
+    """Integer indices in the library and on the device of `array`."""
+    if is_torch_array(array):
+        return namespace(array).asarray(order, device=array.device)
+    return order

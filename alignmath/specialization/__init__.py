@@ -1,0 +1,30 @@
+"""Which teacher nodes a student has found, and what it needs to see them.
+
+`condensation`: students on the lines of a teacher (min_norm paper); `correlation`: normalised correlations of activations, coverage;
+`mixture`: the matrices `V_l`, `A_l`, `B_l` of the recursive gradient rule and the strength of fan-outs; `observers`: which student
+nodes see the boundary of which others (specialization paper).
+"""
+
+from .condensation import Condensation, is_condensed
+from .correlation import Match, best_match, correlations, covered, fan_out_norms, mean_best, relu_correlation
+from .mixture import Mixture, TopDown, fan_out_strength, mixture, recursive_gradient, top_down
+from .observers import observers
+
+__all__ = [
+    "Condensation",
+    "Match",
+    "Mixture",
+    "TopDown",
+    "best_match",
+    "correlations",
+    "covered",
+    "fan_out_norms",
+    "fan_out_strength",
+    "is_condensed",
+    "mean_best",
+    "mixture",
+    "observers",
+    "recursive_gradient",
+    "relu_correlation",
+    "top_down",
+]

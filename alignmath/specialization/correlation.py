@@ -1,0 +1,124 @@
+"""Normalised correlations of activations, and what is read off them (specialization paper, Section 6).
+
+The activation vector of a node over N evaluation inputs, its mean subtracted, divided by its length, is its normalised activation;
+the correlation of two nodes is the inner product of theirs. (The paper's Figure 6 shows negative correlations, so the mean is
+subtracted there too.) A teacher node is covered if some student node's correlation with it exceeds 0.95.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..arrays import Array, as_floating, as_number, broadcast_batches, namespace, root
+from ..gaussian import relu_moment
+from ..networks import ConvReLU, DeepReLU
+
+__all__ = ["Match", "best_match", "correlations", "covered", "fan_out_norms", "mean_best", "relu_correlation"]
+
+
+class Match(NamedTuple):
+    """For each node of one network its best counterpart in the other.
+
+    value: `(..., n)`, the correlation with it. index: `(..., n)` int, the first of the best.
+    """
+
+    value: Array
+    index: Array
+
+
+def correlations(teacher: Any, student: Any, *, centred: bool = True) -> Array:
+    """Normalised correlation of every teacher node with every student node: `(..., m, n)`, in [-1, 1].
+
+    teacher: `(..., N, m)`, student: `(..., N, n)`, activations at the same N inputs; of a convolutional layer
+    `(..., N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred: subtract the
+    mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has correlation 0 with all.
+
+    Raises `ValueError` where shapes do not fit and for non-finite activations.
+    """
+    teacher, student = as_floating(teacher, "teacher", least_ndim=2), as_floating(student, "student", least_ndim=2)
+    xp = namespace(teacher, student)
+    if teacher.ndim >= 4 and student.ndim >= 4 and teacher.shape[-2:] == student.shape[-2:]:
+        same_inputs = teacher.shape[-4] == student.shape[-4]
+        teacher, student = _positions_as_inputs(xp, teacher), _positions_as_inputs(xp, student)
+    else:
+        same_inputs = teacher.shape[-2] == student.shape[-2]
+    if not same_inputs:
+        raise ValueError(
+            f"teacher and student have activations of shapes {tuple(teacher.shape)} and {tuple(student.shape)}; expected "
+            "(..., N, m) and (..., N, n), at the same N inputs"
+        )
+    broadcast_batches(teacher=teacher.shape[:-2], student=student.shape[:-2])
+    first, second = (_normalised(xp, values, centred) for values in (teacher, student))
+    return xp.clip(xp.matrix_transpose(first) @ second, min=-1.0, max=1.0)
+
+
+def _positions_as_inputs(xp: Any, values: Array) -> Array:
+    moved = xp.moveaxis(values, -3, -1)
+    return xp.reshape(moved, (*moved.shape[:-4], -1, moved.shape[-1]))
+
+
+def _normalised(xp: Any, values: Array, centred: bool) -> Array:
+    """Columns along the inputs axis, centred and of length 1; 0 where nothing but rounding is left of one."""
+    size = xp.max(xp.abs(values), axis=-2, keepdims=True)
+    values = values / xp.where(size > 0, size, xp.ones_like(size))  # squares neither overflow nor vanish
+    if centred:
+        values = values - xp.mean(values, axis=-2, keepdims=True)
+    squares = xp.sum(values * values, axis=-2, keepdims=True)
+    count = values.shape[-2]
+    constant = squares <= count * (8 * float(xp.finfo(values.dtype).eps)) ** 2
+    length = root(xp.where(constant, xp.ones_like(squares), squares))
+    return xp.where(constant, xp.zeros_like(values), values / length)
+
+
+def best_match(correlation: Any, *, of: str) -> Match:
+    """For each node `of` "teacher" its best student, or of "student" its best teacher. correlation: `(..., m, n)`."""
+    correlation = as_floating(correlation, "correlation", least_ndim=2)
+    if of not in ("teacher", "student"):
+        raise ValueError(f"of is {of!r}; expected 'teacher' (its best student) or 'student' (its best teacher)")
+    xp, axis = namespace(correlation), -1 if of == "teacher" else -2
+    return Match(xp.max(correlation, axis=axis), xp.argmax(correlation, axis=axis))
+
+
+def covered(correlation: Any, threshold: float = 0.95) -> Array:
+    """Whether each teacher node's best student correlates with it above `threshold`: `(..., m)` bool. Section 6, Figure 5."""
+    return best_match(correlation, of="teacher").value > as_number(threshold, "threshold", least=-1.0)
+
+
+def mean_best(correlation: Any) -> Array:
+    """`rho_mean`: the mean over teacher nodes of the best correlation, `(...)`. Specialization paper, Section 6, Figure 8."""
+    value = best_match(correlation, of="teacher").value
+    return namespace(value).mean(value, axis=-1)
+
+
+def fan_out_norms(network: DeepReLU | ConvReLU, layer: int = -1) -> Array:
+    """Length of the fan-out weights of each node of a hidden layer, `(..., n_l)`.
+
+    layer: 1..L-1, or counted from the top, -1 being the top hidden layer; for that one it is the `|v_k|` of the paper. In a
+    convolutional network the fan-out of a channel is all that multiplies it.
+    """
+    weights = (*network.kernels, network.output) if isinstance(network, ConvReLU) else network.weights
+    above = weights[checked_layer(layer, network.depth)]
+    xp = namespace(above)
+    if above.ndim - len(network.batch) == 4:
+        above = xp.moveaxis(above, -3, -1)
+        above = xp.reshape(above, (*network.batch, -1, above.shape[-1]))
+    return root(xp.sum(above * above, axis=-2))
+
+
+def checked_layer(layer: int, depth: int) -> int:
+    """The number of a hidden layer, 1..depth-1, from a number that may count from the top."""
+    found = layer + depth if isinstance(layer, int) and not isinstance(layer, bool) and layer < 0 else layer
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found < depth:
+        raise ValueError(f"layer is {layer!r}; expected 1 to {depth - 1}, or -{depth - 1} to -1 counted from the top")
+    return found
+
+
+def relu_correlation(theta: Any) -> Array:
+    """Correlation of `relu(u)` and `relu(v)` for centred Gaussian u, v at angle `theta` in `[0, pi]`: `(f(theta) - 1) / (pi - 1)`.
+
+    f is the alignment paper's `sin t + (pi - t) cos t`. It is 1 at 0, 0.95 at 0.2697 rad (15.45 degrees), and `-1/(pi - 1)` at pi: two
+    nodes without bias are covered in the sense of the specialization paper where their weights are closer than 15.45 degrees.
+    """
+    xp = namespace(as_floating(theta, "theta"))
+    moment = relu_moment(1, 1, theta)
+    return (2 * xp.pi * moment - 1) / (xp.pi - 1)
