@@ -5,14 +5,16 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from alignmath.arrays import Array
-from alignmath.networks import TwoLayerReLU
+import numpy as np
 
-__all__ = ["CriticalPoints", "MinNormSolution", "NotCertified", "RunStatus", "Trajectory"]
+from alignmath.arrays import Array
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU
+
+__all__ = ["CriticalPoints", "MinNormSolution", "NotCertified", "RunStatus", "Training", "Trajectory"]
 
 
 class RunStatus(enum.IntEnum):
-    """How one run of `descent.descend` or `descent.flow` ended."""
+    """How one run of `descent.descend`, `descent.flow` or `training.train` ended."""
 
     FINISHED = 0
     """All iterations (or the whole time span) were run."""
@@ -69,6 +71,34 @@ class CriticalPoints:
     converged: Array
     iterations: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """Runs of SGD, see `training.train`, measured at K epochs; `(...)` is the batch of runs, E the number of epochs.
+
+    epochs: `(K,)`, how many were trained before each measurement. measured: by name, `(K, ..., *)`, NaN for a run that has diverged.
+    history: the students at these epochs, a batch `(K, ...)` of networks; None unless the weights were to be kept.
+    students: the networks at the end; of a run that diverged, the last ones seen finite. loss: `(..., E)`, the mean over the batches of
+    each epoch, NaN from the epoch of divergence on.
+    status: `(...)`, `RunStatus.FINISHED` or `DIVERGED`; stopped: `(...)`, the steps taken, of a diverged run the number (from 0) of the step whose loss
+    was the first not to be finite. seconds: wall time of this call.
+    """
+
+    epochs: Array
+    measured: dict[str, Array]
+    history: DeepReLU | ConvReLU | None
+    students: DeepReLU | ConvReLU
+    loss: Array
+    status: Array
+    stopped: Array
+    seconds: float
+
+    @property
+    def diverged(self) -> list[tuple[tuple[int, ...], int]]:
+        """The runs that diverged: index in the batch, and step."""
+        status, stopped = (np.asarray(value.cpu() if hasattr(value, "cpu") else value) for value in (self.status, self.stopped))
+        return [(tuple(int(k) for k in run), int(stopped[tuple(run)])) for run in np.argwhere(status == RunStatus.DIVERGED)]
 
 
 class NotCertified(ArithmeticError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from array_api_compat import is_array_api_obj
+
 from ..arrays import Array, as_floating, as_number, broadcast_batches, namespace, root
 from ..gaussian import relu_moment
 from ..networks import ConvReLU, DeepReLU
@@ -35,7 +37,7 @@ def correlations(teacher: Any, student: Any, *, centred: bool = True) -> Array:
 
     Raises `ValueError` where shapes do not fit and for non-finite activations.
     """
-    teacher, student = as_floating(teacher, "teacher", least_ndim=2), as_floating(student, "student", least_ndim=2)
+    teacher, student = _as_activations(teacher, "teacher"), _as_activations(student, "student")
     xp = namespace(teacher, student)
     if teacher.ndim >= 4 and student.ndim >= 4 and teacher.shape[-2:] == student.shape[-2:]:
         same_inputs = teacher.shape[-4] == student.shape[-4]
@@ -48,8 +50,15 @@ def correlations(teacher: Any, student: Any, *, centred: bool = True) -> Array:
             "(..., N, m) and (..., N, n), at the same N inputs"
         )
     broadcast_batches(teacher=teacher.shape[:-2], student=student.shape[:-2])
-    first, second = (_normalised(xp, values, centred) for values in (teacher, student))
+    first, second = (_normalised(xp, values, name, centred) for values, name in ((teacher, "teacher"), (student, "student")))
     return xp.clip(xp.matrix_transpose(first) @ second, min=-1.0, max=1.0)
+
+
+def _as_activations(values: Any, name: str) -> Array:
+    """As `as_floating`, less its pass over all entries where they are arrays already: `_normalised` sees what is not finite."""
+    if is_array_api_obj(values) and values.ndim >= 2 and 0 not in values.shape and namespace(values).isdtype(values.dtype, "real floating"):
+        return values
+    return as_floating(values, name, least_ndim=2)
 
 
 def _positions_as_inputs(xp: Any, values: Array) -> Array:
@@ -57,17 +66,23 @@ def _positions_as_inputs(xp: Any, values: Array) -> Array:
     return xp.reshape(moved, (*moved.shape[:-4], -1, moved.shape[-1]))
 
 
-def _normalised(xp: Any, values: Array, centred: bool) -> Array:
+def _normalised(xp: Any, values: Array, name: str, centred: bool) -> Array:
     """Columns along the inputs axis, centred and of length 1; 0 where nothing but rounding is left of one."""
-    size = xp.max(xp.abs(values), axis=-2, keepdims=True)
-    values = values / xp.where(size > 0, size, xp.ones_like(size))  # squares neither overflow nor vanish
+    high, low = xp.max(values, axis=-2, keepdims=True), xp.min(values, axis=-2, keepdims=True)
+    if not bool(xp.all(xp.isfinite(high) & xp.isfinite(low))):
+        raise ValueError(f"{name} has activations that are not finite; every entry must be")
+    size = xp.maximum(high, -low)
     if centred:
-        values = values - xp.mean(values, axis=-2, keepdims=True)
+        mean = xp.mean(values, axis=-2, keepdims=True)
+        values = values - mean
+        high, low = high - mean, low - mean
+    left = xp.maximum(high, -low)
+    constant = left <= 8 * float(xp.finfo(values.dtype).eps) * size
+    if bool(xp.any(~constant & ((left < 1e-15) | (left > 1e15)))):  # squares would vanish or overflow, in float32 at least
+        values = values / xp.where(constant, xp.ones_like(left), left)
     squares = xp.sum(values * values, axis=-2, keepdims=True)
-    count = values.shape[-2]
-    constant = squares <= count * (8 * float(xp.finfo(values.dtype).eps)) ** 2
     length = root(xp.where(constant, xp.ones_like(squares), squares))
-    return xp.where(constant, xp.zeros_like(values), values / length)
+    return xp.where(constant, xp.zeros_like(length), 1 / length) * values
 
 
 def best_match(correlation: Any, *, of: str) -> Match:

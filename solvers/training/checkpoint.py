@@ -1,0 +1,73 @@
+"""Checkpoints of `train`: a folder with what was asked for, the finished blocks, and the state of the one at work. NumPy files, never pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Checkpoint", "digest"]
+
+
+def digest(arrays: Iterable[Any]) -> str:
+    """A fingerprint of the values, shapes and types of arrays or tensors."""
+    found = hashlib.sha256()
+    for array in arrays:
+        value = np.ascontiguousarray(array.detach().cpu().numpy() if hasattr(array, "detach") else array)
+        found.update(f"{value.dtype}{value.shape}".encode())
+        found.update(value.data)
+    return found.hexdigest()[:32]
+
+
+class Checkpoint:
+    """The folder of one call of `train`. asked: what the call is, by name, as JSON values; a folder of another call is a `ValueError`."""
+
+    def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        record = folder / "asked.json"
+        if record.exists():
+            found = json.loads(record.read_text(encoding="utf-8"))
+            differ = [name for name in asked if found.get(name) != asked[name]]
+            if differ:
+                raise ValueError(f"checkpoint {folder} is of a call with other {', '.join(differ)}; pass another folder, or remove it")
+        else:
+            self._replace(record, lambda file: file.write((json.dumps(asked, indent=1) + "\n").encode()))
+
+    def finished(self, number: int) -> dict[str, np.ndarray] | None:
+        """The outcome of a block that has been trained to the end, if it has."""
+        return self._read(self.folder / f"block-{number:04d}.npz")
+
+    def running(self, number: int) -> dict[str, np.ndarray] | None:
+        """The last saved state of a block, if there is one."""
+        return self._read(self.folder / f"running-{number:04d}.npz")
+
+    def save_running(self, number: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write the state of a block, in place of an earlier one, in one move."""
+        self._replace(self.folder / f"running-{number:04d}.npz", lambda file: np.savez(file, **arrays))
+
+    def save_finished(self, number: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write the outcome of a block."""
+        self._replace(self.folder / f"block-{number:04d}.npz", lambda file: np.savez(file, **arrays))
+        (self.folder / f"running-{number:04d}.npz").unlink(missing_ok=True)
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, np.ndarray] | None:
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+
+    @staticmethod
+    def _replace(path: Path, write: Any) -> None:
+        draft = path.with_suffix(".draft")
+        with open(draft, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)

@@ -1,0 +1,203 @@
+"""One step of SGD for a block of runs at once: gradients by hand for fully connected networks, by `torch.func` for convolutional ones.
+
+Parameters carry the runs in their first dimension. By hand a step takes one batched product for each layer and direction, and the
+products of the backward pass are added to the weights in place, so that plain SGD never forms a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from alignmath.networks import ConvReLU, DeepReLU
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LOSSES", "ConvolutionalStep", "LayeredStep", "Rates"]
+
+LOSSES = ("half_squared", "mean_squared", "cross_entropy")
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Hyper-parameters of a block of n runs, each `(n,)`; momentum or weight_decay is None where it is 0 in all of them."""
+
+    learning_rate: torch.Tensor
+    momentum: torch.Tensor | None
+    weight_decay: torch.Tensor | None
+    nesterov: bool
+
+    def fitted(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Learning rate, momentum and weight decay, shaped to multiply `like`."""
+        shape = (-1, *(1,) * (like.ndim - 1))
+        momentum, decay = (None if r is None else r.view(shape) for r in (self.momentum, self.weight_decay))
+        return self.learning_rate.view(shape), momentum, decay
+
+
+def descend(
+    parameters: list[torch.Tensor], slopes: list[torch.Tensor], speeds: list[torch.Tensor], first: bool, rates: Rates
+) -> None:
+    """The update of `torch.optim.SGD` (without dampening), in place: with weight decay, momentum and Nesterov's variant."""
+    for k, (parameter, slope) in enumerate(zip(parameters, slopes, strict=True)):
+        rate, momentum, decay = rates.fitted(parameter)
+        if decay is not None:
+            slope = slope + decay * parameter
+        if momentum is not None:
+            if first:
+                speeds[k].copy_(slope)
+            else:
+                speeds[k].mul_(momentum).add_(slope)
+            slope = slope + momentum * speeds[k] if rates.nesterov else speeds[k]
+        parameter.sub_(rate * slope)
+
+
+def residual(
+    output: torch.Tensor, target: torch.Tensor, loss: str, losses: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """Slope of the batch's loss by the outputs, up to a factor that is returned too; writes each run's loss to `losses (n,)`.
+
+    output: `(n, B, C)`, overwritten. target: `(n, B, C)`, or labels `(n, B)` for cross_entropy.
+    """
+    import torch
+
+    batch, classes = output.shape[1:]
+    if loss == "cross_entropy":
+        logs = output - output.logsumexp(2, keepdim=True)
+        index = target[..., None]
+        losses.copy_(-logs.gather(2, index)[..., 0].mean(1))
+        slope = logs.exp_()
+        slope.scatter_add_(2, index, slope.new_full((), -1.0).expand(index.shape))
+        return slope, 1 / batch
+    slope = output.sub_(target)
+    torch.linalg.vector_norm(slope, dim=(1, 2), out=losses)
+    factor = 1 / batch if loss == "half_squared" else 2 / (batch * classes)
+    losses.square_().mul_(factor / 2)
+    return slope, factor
+
+
+class LayeredStep:
+    """Steps of fully connected networks. parameters: W_1, ..., W_L `(n, n_l, n_{l-1})`, then b_1, ..., b_L `(n, 1, n_l)` if any."""
+
+    def __init__(self, networks: DeepReLU, loss: str) -> None:
+        self.depth, self.loss = networks.depth, loss
+        self.biased = networks.biases is not None
+        self._room: dict[tuple[int, ...], Any] = {}
+
+    @staticmethod
+    def unpack(networks: DeepReLU) -> list[Any]:
+        """The parameters of a batch of networks, in order, as they are."""
+        return [*networks.weights, *(b[..., None, :] for b in networks.biases or ())]
+
+    def pack(self, parameters: list[Any]) -> DeepReLU:
+        """The networks with these parameters."""
+        weights, biases = parameters[: self.depth], parameters[self.depth :]
+        return DeepReLU(tuple(weights), tuple(b[..., 0, :] for b in biases) if self.biased else None)
+
+    def __call__(
+        self,
+        parameters: list[torch.Tensor],
+        speeds: list[torch.Tensor],
+        first: bool,
+        x: torch.Tensor,
+        target: torch.Tensor,
+        rates: Rates,
+        losses: torch.Tensor,
+    ) -> None:
+        """One step of every run on its batch: x `(n, B, d)`, target `(n, B, C)` or labels `(n, B)`; updates in place."""
+        import torch
+
+        weights, biases = parameters[: self.depth], parameters[self.depth :]
+        values, room = [x], self._buffers(x, weights)
+        for l, weight in enumerate(weights):
+            if self.biased:
+                value = torch.baddbmm(biases[l], values[-1], weight.mT, out=room[l])
+            else:
+                value = torch.bmm(values[-1], weight.mT, out=room[l])
+            values.append(value.relu_() if l + 1 < self.depth else value)
+        slope, factor = residual(values.pop(), target, self.loss, losses)
+        plain = rates.momentum is None
+        slope = slope.mul_((-factor * rates.learning_rate).view(-1, 1, 1) if plain else factor)
+        slopes: list[torch.Tensor] = [slope] * len(parameters)
+        for l in range(self.depth - 1, -1, -1):
+            back = torch.bmm(slope, weights[l], out=room[self.depth + l]) if l else None
+            if plain:
+                if rates.weight_decay is not None:
+                    keep = 1 - rates.learning_rate * rates.weight_decay
+                    for k in (l, self.depth + l) if self.biased else (l,):
+                        parameters[k].mul_(keep.view(-1, 1, 1))
+                weights[l].baddbmm_(slope.mT, values[l])
+                if self.biased:
+                    biases[l].add_(slope.sum(1, keepdim=True))
+            else:
+                slopes[l] = torch.bmm(slope.mT, values[l])
+                if self.biased:
+                    slopes[self.depth + l] = slope.sum(1, keepdim=True)
+            if back is not None:
+                slope = torch.ops.aten.threshold_backward.grad_input(back, values[l], 0, grad_input=back)
+        if not plain:
+            descend(parameters, slopes, speeds, first, rates)
+
+    def _buffers(self, x: torch.Tensor, weights: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Room for the activations and, from index depth on, for the slopes by the inputs of each layer."""
+        shape = tuple(x.shape)
+        if shape not in self._room:
+            forward = [x.new_empty((*shape[:2], w.shape[1])) for w in weights]
+            self._room = {shape: forward + [x.new_empty((*shape[:2], w.shape[2])) for w in weights]}
+        return self._room[shape]
+
+
+class ConvolutionalStep:
+    """Steps of convolutional networks. parameters: the kernels `(n, c_l, c_{l-1}, k, k)`, the output, then the biases if any."""
+
+    def __init__(self, networks: ConvReLU, loss: str) -> None:
+        self.kernels, self.loss, self.strides = len(networks.kernels), loss, networks.strides
+        self.biased = networks.biases is not None
+
+    @staticmethod
+    def unpack(networks: ConvReLU) -> list[Any]:
+        """The parameters of a batch of networks, in order, as they are."""
+        return [*networks.kernels, networks.output, *(networks.biases or ())]
+
+    def pack(self, parameters: list[Any]) -> ConvReLU:
+        """The networks with these parameters."""
+        k = self.kernels
+        biases = tuple(parameters[k + 1 :]) if self.biased else None
+        return ConvReLU(tuple(parameters[:k]), parameters[k], biases, self.strides)
+
+    def forward(self, parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """Outputs `(B, C)` of one network at images `(B, c, h, w)`."""
+        import torch.nn.functional as nn
+
+        biases = parameters[self.kernels + 1 :] or [None] * (self.kernels + 1)
+        for kernel, bias, stride in zip(parameters[: self.kernels], biases, self.strides or (), strict=False):
+            x = nn.conv2d(x, kernel, bias, stride, padding=kernel.shape[-1] // 2).relu()
+        return nn.linear(x.mean((2, 3)), parameters[self.kernels], biases[-1])
+
+    def __call__(
+        self,
+        parameters: list[torch.Tensor],
+        speeds: list[torch.Tensor],
+        first: bool,
+        x: torch.Tensor,
+        target: torch.Tensor,
+        rates: Rates,
+        losses: torch.Tensor,
+    ) -> None:
+        """As `LayeredStep`, for images `(n, B, c, h, w)`."""
+        import torch
+
+        def objective(own: list[torch.Tensor], images: torch.Tensor, wanted: torch.Tensor) -> Any:
+            output = self.forward(own, images)
+            if self.loss == "cross_entropy":
+                value = torch.nn.functional.cross_entropy(output, wanted)
+            else:
+                value = torch.nn.functional.mse_loss(output, wanted)
+                value = value * (output.shape[1] / 2) if self.loss == "half_squared" else value
+            return value
+
+        one: Callable[..., Any] = torch.func.grad_and_value(objective)
+        slopes, values = torch.func.vmap(one)(parameters, x, target)
+        losses.copy_(values)
+        descend(parameters, list(slopes), speeds, first, rates)
