@@ -30,14 +30,16 @@ def random_teacher(
     inputs: Any = None,
     polarity: float = 0.0,
     strength: float = 1.0,
+    gain: float = 1.0,
     least_angle: float = 0.0,
 ) -> DeepReLU:
-    """A teacher with unit weight vectors in uniformly random directions. Specialization paper, 8.16 and equation (9).
+    """A teacher with weight vectors in uniformly random directions. Specialization paper, 8.16 and equation (9).
 
     widths: `(n_0, n_1, ..., n_L)`, at least one hidden layer. inputs: `(N, n_0)`, a sample of the data; the bias of each
     hidden node is minus the median of its pre-activation there, so that half of the data activate it (output biases are 0).
     Without it the teacher has no biases. polarity: p >= 0; the fan-out of node j = 1, 2, ... of the top hidden layer is a
-    random direction of length `strength / j**p`. least_angle: between the lines of any two nodes of a layer, radians in
+    random direction of length `strength / j**p`. gain: the length of the weight vectors of hidden nodes; deep activations keep their size with
+    about sqrt(2), and more where biases centre them. least_angle: between the lines of any two nodes of a layer, radians in
     `[0, pi/2)`; directions that come closer are drawn again. Assumption 1 (no two co-linear) holds with probability 1 for
     `least_angle = 0` where the layer below has two nodes at least; one node below takes one node only.
 
@@ -45,10 +47,11 @@ def random_teacher(
     """
     widths = _checked_widths(widths)
     polarity, strength = as_number(polarity, "polarity"), as_number(strength, "strength", above=True)
+    gain = as_number(gain, "gain", above=True)
     least_angle = as_number(least_angle, "least_angle")
     if least_angle >= math.pi / 2:
         raise ValueError(f"least_angle is {least_angle:g}; expected less than pi/2, radians")
-    weights = [_directions(n, below, rng, least_angle) for below, n in zip(widths[:-2], widths[1:-1], strict=True)]
+    weights = [gain * _directions(n, below, rng, least_angle) for below, n in zip(widths[:-2], widths[1:-1], strict=True)]
     fan_out = rng.standard_normal((widths[-1], widths[-2]))
     fan_out *= strength * np.arange(1, widths[-2] + 1) ** -polarity / np.linalg.norm(fan_out, axis=0)
     weights.append(fan_out)

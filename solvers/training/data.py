@@ -81,7 +81,7 @@ class Samples:
             order = np.broadcast_to(np.arange(count), (len(self.seeds), count))
         else:
             order = np.stack([epoch_order(seed, self.samples, epoch)[:count] for seed in self.seeds])
-        flat = torch.as_tensor(np.ascontiguousarray(order.reshape(len(self.seeds), self.steps, self.batch).swapaxes(0, 1)))
+        flat = torch.as_tensor(np.array(order.reshape(len(self.seeds), self.steps, self.batch).swapaxes(0, 1)))
         flat = flat.to(self.like.device)
         runs = torch.arange(len(self.seeds), device=self.like.device)[:, None]
         x, y = (values.reshape(-1, *values.shape[2:]) for values in (self._inputs, self._targets))
