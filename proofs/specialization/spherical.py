@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from .attacks import monte_carlo
-from .claims import Attack, Claim, Effort, Outcome, Verdict
-from .derivation import Derivation, is_zero
-from .gaussian_integrals import vector_expectation
+from ..attacks import monte_carlo
+from ..claims import Attack, Claim, Effort, Outcome, Verdict
+from ..derivation import Derivation, is_zero
+from ..gaussian_integrals import vector_expectation
 
 __all__ = ["CLAIMS"]
 
