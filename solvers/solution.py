@@ -77,12 +77,12 @@ class CriticalPoints:
 class Training:
     """Runs of SGD, see `training.train`, measured at K epochs; `(...)` is the batch of runs, E the number of epochs.
 
-    epochs: `(K,)`, how many were trained before each measurement. measured: by name, `(K, ..., *)`, NaN for a run that has diverged.
-    history: the students at these epochs, a batch `(K, ...)` of networks; None unless the weights were to be kept.
-    students: the networks at the end; of a run that diverged, the last ones seen finite. loss: `(..., E)`, the mean over the batches of
-    each epoch, NaN from the epoch of divergence on.
-    status: `(...)`, `RunStatus.FINISHED` or `DIVERGED`; stopped: `(...)`, the steps taken, of a diverged run the number (from 0) of the step whose loss
-    was the first not to be finite. seconds: wall time of this call.
+    epochs: `(K,)`, how many were trained before each measurement. measured: by name, `(K, ..., *)`, NaN for a run
+    that has diverged. history: the students at these epochs, a batch `(K, ...)` of networks; None unless the weights
+    were to be kept. students: the networks at the end; of a run that diverged, the last ones seen finite. loss:
+    `(..., E)`, the mean over the batches of each epoch, NaN from the epoch of divergence on. status: `(...)`,
+    `RunStatus.FINISHED` or `DIVERGED`; stopped: `(...)`, the steps taken, of a diverged run the number (from 0) of
+    the step whose loss was the first not to be finite. seconds: wall time of this call.
     """
 
     epochs: Array
@@ -97,8 +97,12 @@ class Training:
     @property
     def diverged(self) -> list[tuple[tuple[int, ...], int]]:
         """The runs that diverged: index in the batch, and step."""
-        status, stopped = (np.asarray(value.cpu() if hasattr(value, "cpu") else value) for value in (self.status, self.stopped))
-        return [(tuple(int(k) for k in run), int(stopped[tuple(run)])) for run in np.argwhere(status == RunStatus.DIVERGED)]
+        status, stopped = (
+            np.asarray(value.cpu() if hasattr(value, "cpu") else value) for value in (self.status, self.stopped)
+        )
+        return [
+            (tuple(int(k) for k in run), int(stopped[tuple(run)])) for run in np.argwhere(status == RunStatus.DIVERGED)
+        ]
 
 
 class NotCertified(ArithmeticError):

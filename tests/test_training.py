@@ -11,7 +11,7 @@ import torch
 from alignmath.networks import ConvReLU, DeepReLU, random_student, random_teacher
 from solvers.modules import from_module, to_module
 from solvers.solution import RunStatus
-from solvers.training import Gaussian, Sphere, Uniform, epoch_inputs, epoch_order, train
+from solvers.training import Gaussian, epoch_inputs, epoch_order, train
 
 OPTIONS = {
     "plain": {},
@@ -21,7 +21,11 @@ OPTIONS = {
     "momentum and decay": {"momentum": 0.9, "weight_decay": 0.01},
     "schedule": {"schedule": [1.0, 0.5, 0.25, 0.1]},
     "mean squared": {"loss": "mean_squared"},
-    "each its own": {"learning_rate": [0.01, 0.02, 0.005], "momentum": [0.0, 0.9, 0.5], "weight_decay": [0.1, 0.0, 0.001]},
+    "each its own": {
+        "learning_rate": [0.01, 0.02, 0.005],
+        "momentum": [0.0, 0.9, 0.5],
+        "weight_decay": [0.1, 0.0, 0.001],
+    },
 }
 KINDS = ("two layers", "two layers without biases", "four layers", "convolutional")
 RUNS = 3
@@ -58,7 +62,20 @@ def one_of(networks, run: int):
     return DeepReLU(tuple(pick(w) for w in networks.weights), biases)
 
 
-def plain_loop(student, teacher, inputs, run, *, epochs, samples, fresh=False, batch=16, schedule=None, loss="half_squared", **optim):
+def plain_loop(
+    student,
+    teacher,
+    inputs,
+    run,
+    *,
+    epochs,
+    samples,
+    fresh=False,
+    batch=16,
+    schedule=None,
+    loss="half_squared",
+    **optim,
+):
     """One run, written with torch.nn and torch.optim, on the data that `train` documents; returns the module and the losses of its steps."""
     module, target = to_module(student), to_module(teacher)
     optimiser = torch.optim.SGD(module.parameters(), **optim)

@@ -1,7 +1,8 @@
 """Networks as frozen containers of their weights, and the teachers and students used throughout.
 
-`two_layer`: `TwoLayerReLU`, scalar outputs, and its named teachers; `deep`: `DeepReLU`, any depth, outputs and biases;
-`convolutional`: `ConvReLU`; `teachers`: random teachers and over-realised students of the specialization paper, pruning.
+`two_layer`: `TwoLayerReLU`, scalar outputs, and its named teachers; `deep`: `DeepReLU`, any depth, outputs and
+biases; `convolutional`: `ConvReLU`; `teachers`: random teachers and over-realised students of the specialization
+paper, pruning.
 """
 
 from .convolutional import ConvReLU

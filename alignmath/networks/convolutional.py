@@ -20,7 +20,8 @@ __all__ = ["ConvReLU"]
 
 @dataclass(frozen=True, eq=False)
 class ConvReLU:
-    """`f_l = relu(K_l * f_{l-1} + b_l)`, l = 1..L, and `V mean(f_L) + b` over the positions, or a batch of such networks.
+    """`f_l = relu(K_l * f_{l-1} + b_l)`, l = 1..L, and `V mean(f_L) + b` over the positions, or a batch of such
+    networks.
 
     kernels: L arrays `(..., c_l, c_{l-1}, k_l, k_l)`, k_l odd; the convolution is a cross-correlation, padded with
         `(k_l - 1) / 2` zeros. output: `(..., C, c_L)`.
@@ -38,19 +39,21 @@ class ConvReLU:
     def __post_init__(self) -> None:
         output = as_floating(self.output, "output", least_ndim=2)
         if not isinstance(self.kernels, tuple | list) or not self.kernels:
-            raise ValueError(f"kernels is {type(self.kernels).__name__}; expected a tuple of arrays, one for each layer")
-        kernels = [as_floating(kernel, f"kernels[{l}]", least_ndim=4) for l, kernel in enumerate(self.kernels)]
-        for l, kernel in enumerate(kernels):
+            raise ValueError(
+                f"kernels is {type(self.kernels).__name__}; expected a tuple of arrays, one for each layer"
+            )
+        kernels = [as_floating(kernel, f"kernels[{index}]", least_ndim=4) for index, kernel in enumerate(self.kernels)]
+        for index, kernel in enumerate(kernels):
             if kernel.shape[-1] != kernel.shape[-2] or kernel.shape[-1] % 2 == 0:
                 raise ValueError(
-                    f"kernels[{l}] has shape {tuple(kernel.shape)}; expected (..., c, c_below, k, k) with k odd"
+                    f"kernels[{index}] has shape {tuple(kernel.shape)}; expected (..., c, c_below, k, k) with k odd"
                 )
-        for l, (below, above) in enumerate(pairwise([*kernels, output[..., None, None]])):
+        for index, (below, above) in enumerate(pairwise([*kernels, output[..., None, None]])):
             if above.shape[-3] != below.shape[-4]:
-                name = f"kernels[{l + 1}]" if l + 1 < len(kernels) else "output"
+                name = f"kernels[{index + 1}]" if index + 1 < len(kernels) else "output"
                 raise ValueError(
-                    f"{name} takes {above.shape[-3]} channels, and kernels[{l}], of shape {tuple(below.shape)}, has "
-                    f"{below.shape[-4]}; they must be as many"
+                    f"{name} takes {above.shape[-3]} channels; kernels[{index}], of shape {tuple(below.shape)}, has "
+                    f"{below.shape[-4]}"
                 )
         layers, biases = checked_layers(
             (*kernels, output[..., None, None]), self.biases, names=("kernels and output", "biases"), core=4
@@ -90,10 +93,10 @@ class ConvReLU:
         broadcast_batches(networks=self.batch, x=x.shape[:-4])
         kind = xp.result_type(self.output, x)
         value, found = xp.astype(x, kind), []
-        for l, (kernel, stride) in enumerate(zip(self.kernels, self.strides, strict=True)):
+        for index, (kernel, stride) in enumerate(zip(self.kernels, self.strides or (), strict=True)):
             value = _correlated(xp, value, xp.astype(kernel, kind), stride)
             if self.biases is not None:
-                value = value + self.biases[l][..., None, :, None, None]
+                value = value + self.biases[index][..., None, :, None, None]
             value = xp.clip(value, min=0.0)
             found.append(value)
         mean = xp.mean(value, axis=(-2, -1))
@@ -108,7 +111,8 @@ class ConvReLU:
 
 
 def _correlated(xp: Any, x: Array, kernel: Array, stride: int) -> Array:
-    """Cross-correlation of `x (..., N, c, h, w)` with `kernel (..., o, c, k, k)`, zero-padded: one product for each offset."""
+    """Cross-correlation of `x (..., N, c, h, w)` with `kernel (..., o, c, k, k)`, zero-padded: one product for each
+    offset."""
     size = kernel.shape[-1]
     padded = _padded(xp, x, size // 2)
     height, width = ((n - 1) // stride + 1 for n in x.shape[-2:])

@@ -32,11 +32,11 @@ class DeepReLU:
 
     def __post_init__(self) -> None:
         weights, biases = checked_layers(self.weights, self.biases, names=("weights", "biases"), core=2)
-        for l, (below, above) in enumerate(pairwise(weights)):
+        for index, (below, above) in enumerate(pairwise(weights)):
             if above.shape[-1] != below.shape[-2]:
                 raise ValueError(
-                    f"weights[{l + 1}] has shape {tuple(above.shape)} on top of weights[{l}] of shape "
-                    f"{tuple(below.shape)}; expected (..., {above.shape[-2]}, {below.shape[-2]}), one column for each node below"
+                    f"weights[{index + 1}] has shape {tuple(above.shape)} on top of weights[{index}] of shape "
+                    f"{tuple(below.shape)}; expected (..., {above.shape[-2]}, {below.shape[-2]}), a column a node below"
                 )
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "biases", biases)
@@ -68,11 +68,11 @@ class DeepReLU:
         broadcast_batches(networks=self.batch, x=x.shape[:-2])
         kind = xp.result_type(self.weights[0], x)
         value, found = xp.astype(x, kind), []
-        for l, weight in enumerate(self.weights):
+        for index, weight in enumerate(self.weights):
             value = value @ xp.matrix_transpose(xp.astype(weight, kind))
             if self.biases is not None:
-                value = value + self.biases[l][..., None, :]
-            if l + 1 < self.depth:
+                value = value + self.biases[index][..., None, :]
+            if index + 1 < self.depth:
                 value = xp.clip(value, min=0.0)
             found.append(value)
         return tuple(found)
@@ -92,22 +92,26 @@ def as_deep(network: TwoLayerReLU | DeepReLU) -> DeepReLU:
 def checked_layers(
     weights: Any, biases: Any, *, names: tuple[str, str], core: int
 ) -> tuple[tuple[Array, ...], tuple[Array, ...] | None]:
-    """Weights (of `core` dimensions each, the first of which counts nodes) and biases, checked and brought to one dtype and batch."""
+    """Weights (of `core` dimensions each, the first of which counts nodes) and biases, checked and brought to one
+    dtype and batch."""
     named, offset = names
     if not isinstance(weights, Sequence) or not len(weights):
         raise ValueError(f"{named} is {type(weights).__name__}; expected a tuple of arrays, one for each layer")
     if biases is not None and (not isinstance(biases, Sequence) or len(biases) != len(weights)):
-        raise ValueError(f"{offset} does not fit the {len(weights)} layers of {named}; expected one array for each, or None")
-    found = [as_floating(w, f"{named}[{l}]", least_ndim=core) for l, w in enumerate(weights)]
-    shifts = [as_floating(b, f"{offset}[{l}]", least_ndim=1) for l, b in enumerate(biases or ())]
+        raise ValueError(
+            f"{offset} does not fit the {len(weights)} layers of {named}; expected one array for each, or None"
+        )
+    found = [as_floating(w, f"{named}[{index}]", least_ndim=core) for index, w in enumerate(weights)]
+    shifts = [as_floating(b, f"{offset}[{index}]", least_ndim=1) for index, b in enumerate(biases or ())]
     xp = namespace(*found, *shifts)
-    for l, shift in enumerate(shifts):
-        if shift.shape[-1] != found[l].shape[-core]:
+    for index, shift in enumerate(shifts):
+        if shift.shape[-1] != found[index].shape[-core]:
             raise ValueError(
-                f"{offset}[{l}] has shape {tuple(shift.shape)}; expected (..., {found[l].shape[-core]}), one for each node"
+                f"{offset}[{index}] has shape {tuple(shift.shape)}; expected (..., {found[index].shape[-core]}), "
+                "one for each node"
             )
-    batches = {f"{named}[{l}]": w.shape[:-core] for l, w in enumerate(found)}
-    batches |= {f"{offset}[{l}]": b.shape[:-1] for l, b in enumerate(shifts)}
+    batches = {f"{named}[{index}]": w.shape[:-core] for index, w in enumerate(found)}
+    batches |= {f"{offset}[{index}]": b.shape[:-1] for index, b in enumerate(shifts)}
     batch, kind = broadcast_batches(**batches), xp.result_type(*found, *shifts)
 
     def fitted(array: Array, inner: int) -> Array:

@@ -1,14 +1,15 @@
 """Random teachers and over-realised students of the specialization paper (Sections 6 and 8.16), and pruning.
 
-A teacher's nodes point in random directions, no two on one line; their biases are set so that half of the inputs activate
-each; the fan-out of the top hidden layer decays with the polarity p, equation (9). Students have the teacher's depth and more
-nodes in every hidden layer, with the initial weights that `torch.nn` would give them.
+A teacher's nodes point in random directions, no two on one line; their biases are set so that half of the inputs
+activate each; the fan-out of the top hidden layer decays with the polarity p, equation (9). Students have the
+teacher's depth and more nodes in every hidden layer, with the initial weights that `torch.nn` would give them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,14 @@ def random_teacher(
 ) -> DeepReLU:
     """A teacher with weight vectors in uniformly random directions. Specialization paper, 8.16 and equation (9).
 
-    widths: `(n_0, n_1, ..., n_L)`, at least one hidden layer. inputs: `(N, n_0)`, a sample of the data; the bias of each
-    hidden node is minus the median of its pre-activation there, so that half of the data activate it (output biases are 0).
-    Without it the teacher has no biases. polarity: p >= 0; the fan-out of node j = 1, 2, ... of the top hidden layer is a
-    random direction of length `strength / j**p`. gain: the length of the weight vectors of hidden nodes; deep activations keep their size with
-    about sqrt(2), and more where biases centre them. least_angle: between the lines of any two nodes of a layer, radians in
-    `[0, pi/2)`; directions that come closer are drawn again. Assumption 1 (no two co-linear) holds with probability 1 for
-    `least_angle = 0` where the layer below has two nodes at least; one node below takes one node only.
+    widths: `(n_0, n_1, ..., n_L)`, at least one hidden layer. inputs: `(N, n_0)`, a sample of the data; the bias of
+    each hidden node is minus the median of its pre-activation there, so that half of the data activate it (output
+    biases are 0). Without it the teacher has no biases. polarity: p >= 0; the fan-out of node j = 1, 2, ... of the
+    top hidden layer is a random direction of length `strength / j**p`. gain: the length of the weight vectors of
+    hidden nodes; deep activations keep their size with about sqrt(2), and more where biases centre them. least_angle:
+    between the lines of any two nodes of a layer, radians in `[0, pi/2)`; directions that come closer are drawn
+    again. Assumption 1 (no two co-linear) holds with probability 1 for `least_angle = 0` where the layer below has
+    two nodes at least; one node below takes one node only.
 
     Raises `ValueError` for bad widths, non-finite numbers, and where so many lines do not fit.
     """
@@ -51,7 +53,7 @@ def random_teacher(
     least_angle = as_number(least_angle, "least_angle")
     if least_angle >= math.pi / 2:
         raise ValueError(f"least_angle is {least_angle:g}; expected less than pi/2, radians")
-    weights = [gain * _directions(n, below, rng, least_angle) for below, n in zip(widths[:-2], widths[1:-1], strict=True)]
+    weights = [gain * _directions(n, below, rng, least_angle) for below, n in pairwise(widths[:-1])]
     fan_out = rng.standard_normal((widths[-1], widths[-2]))
     fan_out *= strength * np.arange(1, widths[-2] + 1) ** -polarity / np.linalg.norm(fan_out, axis=0)
     weights.append(fan_out)
@@ -79,9 +81,10 @@ def random_student(
 ) -> Any:
     """Student(s) of the teacher's depth with `factor` times its nodes in every hidden layer, rounded up; NumPy.
 
-    Weights and biases are uniform on `(-s, s)` with `s = scale / sqrt(fan-in)`, the default of `torch.nn` for scale 1.
-    biases: whether there are any; by default as in the teacher. batch: shape of the batch of students. A `ConvReLU` teacher
-    has a `ConvReLU` student with its kernel sizes and strides. Raises `ValueError` for a factor below 1.
+    Weights and biases are uniform on `(-s, s)` with `s = scale / sqrt(fan-in)`, the default of `torch.nn` for scale
+    1. biases: whether there are any; by default as in the teacher. batch: shape of the batch of students. A
+    `ConvReLU` teacher has a `ConvReLU` student with its kernel sizes and strides. Raises `ValueError` for a factor
+    below 1.
     """
     factor, scale = as_number(factor, "factor", least=1.0), as_number(scale, "scale", above=True)
     if not isinstance(batch, tuple):
@@ -104,9 +107,10 @@ def random_student(
 def prune(network: ConvReLU | DeepReLU, keep: float | Sequence[float]) -> Any:
     """The network without its weak nodes: in each hidden layer those of largest strength stay, in their order.
 
-    keep: the share of nodes that stay, in `(0, 1]`, rounded up; one number or one for each hidden layer. The strength of a node
-    is the length of its weight vector (bias apart) times that of its fan-out: it does not change when a positive factor moves
-    from one to the other. Structured pruning of a teacher, specialization paper, Section 6. One network, NumPy or torch.
+    keep: the share of nodes that stay, in `(0, 1]`, rounded up; one number or one for each hidden layer. The strength
+    of a node is the length of its weight vector (bias apart) times that of its fan-out: it does not change when a
+    positive factor moves from one to the other. Structured pruning of a teacher, specialization paper, Section 6. One
+    network, NumPy or torch.
 
     Raises `ValueError` for a batch and for shares outside `(0, 1]`.
     """
@@ -115,18 +119,20 @@ def prune(network: ConvReLU | DeepReLU, keep: float | Sequence[float]) -> Any:
     hidden = network.depth - 1
     shares = [keep] * hidden if isinstance(keep, int | float) else list(keep)
     if len(shares) != hidden or not all(0 < as_number(share, "keep") <= 1 for share in shares):
-        raise ValueError(f"keep is {keep!r}; expected a share in (0, 1], or {hidden} of them, one for each hidden layer")
+        raise ValueError(
+            f"keep is {keep!r}; expected a share in (0, 1], or {hidden} of them, one for each hidden layer"
+        )
     conv = isinstance(network, ConvReLU)
     weights = [*network.kernels, network.output] if conv else list(network.weights)
     biases = list(network.biases) if network.biases is not None else None
-    for l, share in enumerate(shares):
-        strength = _node_lengths(weights[l], 0) * _node_lengths(weights[l + 1], 1)
+    for index, share in enumerate(shares):
+        strength = _node_lengths(weights[index], 0) * _node_lengths(weights[index + 1], 1)
         count = math.ceil(share * len(strength) - 1e-9)
         order = np.sort(np.argsort(-strength, kind="stable")[:count])
-        kept = _index_like(order, weights[l])
-        weights[l], weights[l + 1] = weights[l][kept], weights[l + 1][:, kept]
+        kept = _index_like(order, weights[index])
+        weights[index], weights[index + 1] = weights[index][kept], weights[index + 1][:, kept]
         if biases is not None:
-            biases[l] = biases[l][kept]
+            biases[index] = biases[index][kept]
     given = tuple(biases) if biases is not None else None
     if conv:
         return ConvReLU(tuple(weights[:-1]), weights[-1], given, network.strides)
@@ -136,7 +142,7 @@ def prune(network: ConvReLU | DeepReLU, keep: float | Sequence[float]) -> Any:
 def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(widths, Sequence) or len(widths) < 3:
         raise ValueError(f"widths is {widths!r}; expected (n_0, n_1, ..., n_L) with at least one hidden layer")
-    return tuple(as_order(n, f"widths[{l}]", least=1, most=10**7) for l, n in enumerate(widths))
+    return tuple(as_order(n, f"widths[{index}]", least=1, most=10**7) for index, n in enumerate(widths))
 
 
 def _directions(count: int, dimension: int, rng: np.random.Generator, least_angle: float) -> np.ndarray:
@@ -155,8 +161,8 @@ def _directions(count: int, dimension: int, rng: np.random.Generator, least_angl
         if len(found) == count:
             return found
     raise ValueError(
-        f"least_angle is {least_angle:g}: {_ATTEMPTS} draws gave only {len(found)} of {count} lines that far apart in dimension "
-        f"{dimension}; pass a smaller angle"
+        f"least_angle is {least_angle:g}: {_ATTEMPTS} draws gave only {len(found)} of {count} lines that far apart in "
+        f"dimension {dimension}; pass a smaller angle"
     )
 
 

@@ -1,8 +1,8 @@
 """Which teacher nodes a student has found, and what it needs to see them.
 
-`condensation`: students on the lines of a teacher (min_norm paper); `correlation`: normalised correlations of activations, coverage;
-`mixture`: the matrices `V_l`, `A_l`, `B_l` of the recursive gradient rule and the strength of fan-outs; `observers`: which student
-nodes see the boundary of which others (specialization paper).
+`condensation`: students on the lines of a teacher (min_norm paper); `correlation`: normalised correlations of
+activations, coverage; `mixture`: the matrices `V_l`, `A_l`, `B_l` of the recursive gradient rule and the strength of
+fan-outs; `observers`: which student nodes see the boundary of which others (specialization paper).
 """
 
 from .condensation import Condensation, is_condensed

@@ -1,8 +1,9 @@
 """Normalised correlations of activations, and what is read off them (specialization paper, Section 6).
 
-The activation vector of a node over N evaluation inputs, its mean subtracted, divided by its length, is its normalised activation;
-the correlation of two nodes is the inner product of theirs. (The paper's Figure 6 shows negative correlations, so the mean is
-subtracted there too.) A teacher node is covered if some student node's correlation with it exceeds 0.95.
+The activation vector of a node over N evaluation inputs, its mean subtracted, divided by its length, is its
+normalised activation; the correlation of two nodes is the inner product of theirs. (The paper's Figure 6 shows
+negative correlations, so the mean is subtracted there too.) A teacher node is covered if some student node's
+correlation with it exceeds 0.95.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class Match(NamedTuple):
 def correlations(teacher: Any, student: Any, *, centred: bool = True) -> Array:
     """Normalised correlation of every teacher node with every student node: `(..., m, n)`, in [-1, 1].
 
-    teacher: `(..., N, m)`, student: `(..., N, n)`, activations at the same N inputs; of a convolutional layer
-    `(..., N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred: subtract the
-    mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has correlation 0 with all.
+    teacher: `(..., N, m)`, student: `(..., N, n)`, activations at the same N inputs; of a convolutional layer `(...,
+    N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred: subtract the
+    mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has correlation 0
+    with all.
 
     Raises `ValueError` where shapes do not fit and for non-finite activations.
     """
@@ -46,19 +48,23 @@ def correlations(teacher: Any, student: Any, *, centred: bool = True) -> Array:
         same_inputs = teacher.shape[-2] == student.shape[-2]
     if not same_inputs:
         raise ValueError(
-            f"teacher and student have activations of shapes {tuple(teacher.shape)} and {tuple(student.shape)}; expected "
-            "(..., N, m) and (..., N, n), at the same N inputs"
+            f"teacher and student are activations of shapes {tuple(teacher.shape)} and {tuple(student.shape)}; "
+            "expected (..., N, m) and (..., N, n), at the same N inputs"
         )
     broadcast_batches(teacher=teacher.shape[:-2], student=student.shape[:-2])
-    first, second = (_normalised(xp, values, name, centred) for values, name in ((teacher, "teacher"), (student, "student")))
+    first, second = (
+        _normalised(xp, values, name, centred) for values, name in ((teacher, "teacher"), (student, "student"))
+    )
     return xp.clip(xp.matrix_transpose(first) @ second, min=-1.0, max=1.0)
 
 
-def _as_activations(values: Any, name: str) -> Array:
-    """As `as_floating`, less its pass over all entries where they are arrays already: `_normalised` sees what is not finite."""
-    if is_array_api_obj(values) and values.ndim >= 2 and 0 not in values.shape and namespace(values).isdtype(values.dtype, "real floating"):
-        return values
-    return as_floating(values, name, least_ndim=2)
+def _as_activations(given: Any, name: str) -> Array:
+    """As `as_floating`, less its pass over all entries where they are floats already: `_normalised` sees the rest."""
+    array: Any = given
+    plain = is_array_api_obj(given) and array.ndim >= 2 and 0 not in array.shape
+    if plain and namespace(array).isdtype(array.dtype, "real floating"):
+        return array
+    return as_floating(given, name, least_ndim=2)
 
 
 def _positions_as_inputs(xp: Any, values: Array) -> Array:
@@ -78,7 +84,9 @@ def _normalised(xp: Any, values: Array, name: str, centred: bool) -> Array:
         high, low = high - mean, low - mean
     left = xp.maximum(high, -low)
     constant = left <= 8 * float(xp.finfo(values.dtype).eps) * size
-    if bool(xp.any(~constant & ((left < 1e-15) | (left > 1e15)))):  # squares would vanish or overflow, in float32 at least
+    if bool(
+        xp.any(~constant & ((left < 1e-15) | (left > 1e15)))
+    ):  # squares would vanish or overflow, in float32 at least
         values = values / xp.where(constant, xp.ones_like(left), left)
     squares = xp.sum(values * values, axis=-2, keepdims=True)
     length = root(xp.where(constant, xp.ones_like(squares), squares))
@@ -95,12 +103,14 @@ def best_match(correlation: Any, *, of: str) -> Match:
 
 
 def covered(correlation: Any, threshold: float = 0.95) -> Array:
-    """Whether each teacher node's best student correlates with it above `threshold`: `(..., m)` bool. Section 6, Figure 5."""
+    """Whether each teacher node's best student correlates with it above `threshold`: `(..., m)` bool. Section 6,
+    Figure 5."""
     return best_match(correlation, of="teacher").value > as_number(threshold, "threshold", least=-1.0)
 
 
 def mean_best(correlation: Any) -> Array:
-    """`rho_mean`: the mean over teacher nodes of the best correlation, `(...)`. Specialization paper, Section 6, Figure 8."""
+    """`rho_mean`: the mean over teacher nodes of the best correlation, `(...)`. Specialization paper, Section 6,
+    Figure 8."""
     value = best_match(correlation, of="teacher").value
     return namespace(value).mean(value, axis=-1)
 
@@ -108,8 +118,8 @@ def mean_best(correlation: Any) -> Array:
 def fan_out_norms(network: DeepReLU | ConvReLU, layer: int = -1) -> Array:
     """Length of the fan-out weights of each node of a hidden layer, `(..., n_l)`.
 
-    layer: 1..L-1, or counted from the top, -1 being the top hidden layer; for that one it is the `|v_k|` of the paper. In a
-    convolutional network the fan-out of a channel is all that multiplies it.
+    layer: 1..L-1, or counted from the top, -1 being the top hidden layer; for that one it is the `|v_k|` of the
+    paper. In a convolutional network the fan-out of a channel is all that multiplies it.
     """
     weights = (*network.kernels, network.output) if isinstance(network, ConvReLU) else network.weights
     above = weights[checked_layer(layer, network.depth)]
@@ -129,10 +139,12 @@ def checked_layer(layer: int, depth: int) -> int:
 
 
 def relu_correlation(theta: Any) -> Array:
-    """Correlation of `relu(u)` and `relu(v)` for centred Gaussian u, v at angle `theta` in `[0, pi]`: `(f(theta) - 1) / (pi - 1)`.
+    """Correlation of `relu(u)` and `relu(v)` for centred Gaussian u, v at angle `theta` in `[0, pi]`: `(f(theta) - 1)
+    / (pi - 1)`.
 
-    f is the alignment paper's `sin t + (pi - t) cos t`. It is 1 at 0, 0.95 at 0.2697 rad (15.45 degrees), and `-1/(pi - 1)` at pi: two
-    nodes without bias are covered in the sense of the specialization paper where their weights are closer than 15.45 degrees.
+    f is the alignment paper's `sin t + (pi - t) cos t`. It is 1 at 0, 0.95 at 0.2697 rad (15.45 degrees), and `-1/(pi
+    - 1)` at pi: two nodes without bias are covered in the sense of the specialization paper where their weights are
+    closer than 15.45 degrees.
     """
     xp = namespace(as_floating(theta, "theta"))
     moment = relu_moment(1, 1, theta)

@@ -2,9 +2,9 @@
 
     V_L = I,   V_{l-1}(x) = V_l(x) D_l(x) W_l,   A_l = V_l^T V_l*,   B_l = V_l^T V_l,   g_l = D_l (A_l f_l* - B_l f_l)
 
-with `D_l` the 0/1 gates of layer l (the identity at the output). With biases `f_L = V_l f_l + c_l(x)`; the paper appends c_l to V_l
-as one more column, which asks for an augmented weight matrix it does not give (claim `special.bias`). Here the offset is kept apart:
-`g_l = D_l (A_l f_l* - B_l f_l + V_l^T (c_l* - c_l))`.
+with `D_l` the 0/1 gates of layer l (the identity at the output). With biases `f_L = V_l f_l + c_l(x)`; the paper
+appends c_l to V_l as one more column, which asks for an augmented weight matrix it does not give (claim
+`special.bias`). Here the offset is kept apart: `g_l = D_l (A_l f_l* - B_l f_l + V_l^T (c_l* - c_l))`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Mixture", "TopDown", "fan_out_strength", "mixture", "recursive_gradi
 
 
 class TopDown(NamedTuple):
-    """`f_L(x) = matrix f_l(x) + offset`: matrix `(..., N, C, n_l)`, `V_l(x)`; offset `(..., N, C)`, 0 without biases."""
+    """`f_L(x) = matrix f_l(x) + offset`: matrix `V_l(x)`, `(..., N, C, n_l)`; offset `(..., N, C)`, of biases."""
 
     matrix: Array
     offset: Array
@@ -36,8 +36,9 @@ class Mixture(NamedTuple):
 def top_down(network: DeepReLU, x: Any, layer: int) -> TopDown:
     """`V_l(x)` of equation (4), and what biases above layer l add to the output.
 
-    x: `(N, n_0)` or `(..., N, n_0)`. layer: 1..L-1, or counted from the top (-1 is the top hidden layer, where V is the output
-    weights at every x). Memory: `N C n_l` numbers for each network. Raises `ValueError` as `DeepReLU.activations` does.
+    x: `(N, n_0)` or `(..., N, n_0)`. layer: 1..L-1, or counted from the top (-1 is the top hidden layer, where V is
+    the output weights at every x). Memory: `N C n_l` numbers for each network. Raises `ValueError` as
+    `DeepReLU.activations` does.
     """
     return _top_down(network, network.activations(x), checked_layer(layer, network.depth))
 
@@ -50,11 +51,11 @@ def _top_down(network: DeepReLU, activations: tuple[Array, ...], layer: int) -> 
     offset = xp.zeros_like(output)
     if network.biases is not None:
         offset = offset + network.biases[-1][..., None, :]
-    for l in range(network.depth - 1, layer, -1):  # from V_l to V_{l-1}
-        gated = matrix * xp.astype(activations[l - 1] > 0, output.dtype)[..., None, :]
+    for index in range(network.depth - 1, layer, -1):  # from V_l to V_{l-1}
+        gated = matrix * xp.astype(activations[index - 1] > 0, output.dtype)[..., None, :]
         if network.biases is not None:
-            offset = offset + (gated @ network.biases[l - 1][..., None, :, None])[..., 0]
-        matrix = gated @ network.weights[l - 1][..., None, :, :]
+            offset = offset + (gated @ network.biases[index - 1][..., None, :, None])[..., 0]
+        matrix = gated @ network.weights[index - 1][..., None, :, :]
     return TopDown(matrix, offset)
 
 
@@ -75,8 +76,8 @@ def recursive_gradient(student: DeepReLU, teacher: DeepReLU, x: Any, layer: int)
     It is minus the gradient of `|f_L* - f_L|^2 / 2` by the pre-activations of layer l. Arguments as for `mixture`.
     """
     coefficients = mixture(student, teacher, x, layer)
-    l = checked_layer(layer, student.depth)
-    own, target = student.activations(x)[l - 1], teacher.activations(x)[l - 1]
+    index = checked_layer(layer, student.depth)
+    own, target = student.activations(x)[index - 1], teacher.activations(x)[index - 1]
     xp = namespace(own)
     bracket = (coefficients.a @ target[..., None] - coefficients.b @ own[..., None])[..., 0] + coefficients.offset
     return xp.where(own > 0, bracket, xp.zeros_like(bracket))
@@ -85,8 +86,8 @@ def recursive_gradient(student: DeepReLU, teacher: DeepReLU, x: Any, layer: int)
 def fan_out_strength(student: DeepReLU, x: Any, layer: int, *, block: int = 256) -> Array:
     """`sqrt(E_x[beta_kk(x)])` of each node of a hidden layer, `(..., n_l)`, the mean over the N inputs x.
 
-    `beta_kk = |v_k(x)|^2`, the squared length of column k of `V_l(x)`: for the top hidden layer the fan-out norm `|v_k|`
-    (specialization paper, Section 6, Figure 4). block: inputs worked on at once. x, layer: as for `top_down`.
+    `beta_kk = |v_k(x)|^2`, the squared length of column k of `V_l(x)`: for the top hidden layer the fan-out norm
+    `|v_k|` (specialization paper, Section 6, Figure 4). block: inputs worked on at once. x, layer: as for `top_down`.
     """
     block = as_order(block, "block", least=1, most=10**9)
     layer = checked_layer(layer, student.depth)
@@ -103,5 +104,5 @@ def fan_out_strength(student: DeepReLU, x: Any, layer: int, *, block: int = 256)
 def _check_pair(student: DeepReLU, teacher: DeepReLU) -> None:
     if student.depth != teacher.depth or student.widths[-1] != teacher.widths[-1]:
         raise ValueError(
-            f"student and teacher have widths {student.widths} and {teacher.widths}; expected as many layers and outputs"
+            f"student and teacher have widths {student.widths} and {teacher.widths}; expected equal depths and outputs"
         )

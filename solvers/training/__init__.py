@@ -1,7 +1,7 @@
 """SGD ensembles: hundreds of training runs as one computation (specialization paper).
 
-`train`: everything; `inputs`: laws of inputs and the streams of random numbers; `measures`: what to measure on the way. Underneath:
-`gradients` (one step of a block of runs), `data` (its samples), `checkpoint`, `ensemble`.
+`train`: everything; `inputs`: laws of inputs and the streams of random numbers; `measures`: what to measure on the
+way. Underneath: `gradients` (one step of a block of runs), `data` (its samples), `checkpoint`, `ensemble`.
 """
 
 from .ensemble import train

@@ -1,4 +1,5 @@
-"""Checkpoints of `train`: a folder with what was asked for, the finished blocks, and the state of the one at work. NumPy files, never pickles."""
+"""Checkpoints of `train`: a folder with what was asked for, the finished blocks, and the state of the one at work.
+NumPy files, never pickles."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def digest(arrays: Iterable[Any]) -> str:
 
 
 class Checkpoint:
-    """The folder of one call of `train`. asked: what the call is, by name, as JSON values; a folder of another call is a `ValueError`."""
+    """The folder of one call of `train`. asked: what the call is, by name, as JSON values; a folder of another call
+    is a `ValueError`."""
 
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
         self.folder = folder
@@ -35,7 +37,9 @@ class Checkpoint:
             found = json.loads(record.read_text(encoding="utf-8"))
             differ = [name for name in asked if found.get(name) != asked[name]]
             if differ:
-                raise ValueError(f"checkpoint {folder} is of a call with other {', '.join(differ)}; pass another folder, or remove it")
+                raise ValueError(
+                    f"checkpoint {folder} is of a call with other {', '.join(differ)}; pass or make another"
+                )
         else:
             self._replace(record, lambda file: file.write((json.dumps(asked, indent=1) + "\n").encode()))
 
@@ -49,11 +53,11 @@ class Checkpoint:
 
     def save_running(self, number: int, arrays: dict[str, np.ndarray]) -> None:
         """Write the state of a block, in place of an earlier one, in one move."""
-        self._replace(self.folder / f"running-{number:04d}.npz", lambda file: np.savez(file, **arrays))
+        self._replace(self.folder / f"running-{number:04d}.npz", lambda file: _write(file, arrays))
 
     def save_finished(self, number: int, arrays: dict[str, np.ndarray]) -> None:
         """Write the outcome of a block."""
-        self._replace(self.folder / f"block-{number:04d}.npz", lambda file: np.savez(file, **arrays))
+        self._replace(self.folder / f"block-{number:04d}.npz", lambda file: _write(file, arrays))
         (self.folder / f"running-{number:04d}.npz").unlink(missing_ok=True)
 
     @staticmethod
@@ -71,3 +75,7 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+
+
+def _write(file: Any, arrays: dict[str, Any]) -> None:
+    np.savez(file, **arrays)

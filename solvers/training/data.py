@@ -1,4 +1,5 @@
-"""The samples of a block of runs, on the device: drawn or given inputs, targets, and batches in the order of each epoch."""
+"""The samples of a block of runs, on the device: drawn or given inputs, targets, and batches in the order of each
+epoch."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _ROOM = 24 << 20
 
 
 class Batches(NamedTuple):
-    """Consecutive batches: inputs `(K, n, B, ...)` and targets `(K, n, B, C)`, or labels `(K, n, B)`; first: step within the epoch."""
+    """Consecutive batches: inputs `(K, n, B, ...)` and targets `(K, n, B, C)`, or labels `(K, n, B)`; first: step
+    within the epoch."""
 
     first: int
     inputs: torch.Tensor
@@ -30,7 +32,11 @@ class Batches(NamedTuple):
 
 
 class Samples:
-    """Training samples of n runs. inputs: a law, or a tensor `(N, ...)` or `(n, N, ...)`; targets: a batch of networks, or such a tensor."""
+    """Training samples of n runs.
+
+    inputs: a law, or a tensor `(1 or n, N, ...)`. targets: a batch of networks, or numbers `(1 or n, N, C)`, or
+    labels `(1 or n, N)`.
+    """
 
     def __init__(
         self,
@@ -42,19 +48,17 @@ class Samples:
         batch: int,
         fresh: bool,
         like: torch.Tensor,
-        own: bool,
     ) -> None:
         self.seeds, self.samples, self.batch, self.fresh, self.like = seeds, samples, batch, fresh, like
         self._law = inputs if isinstance(inputs, InputLaw) else None
         self._teacher = targets if isinstance(targets, DeepReLU | ConvReLU) else None
+        self._values: list[torch.Tensor] = []
         self._room: list[torch.Tensor] = []
         self._epoch = -1
         if self._law is None:
-            self._inputs = inputs if own else inputs[None]
-        if self._teacher is None:
-            self._targets = targets
-        elif self._law is None:
-            self._targets = outputs(self._teacher, self._inputs)
+            given: Any = inputs
+            wanted: Any = targets if self._teacher is None else outputs(self._teacher, given)
+            self._values = [given, wanted]
 
     @property
     def steps(self) -> int:
@@ -63,13 +67,12 @@ class Samples:
 
     def _prepare(self, epoch: int) -> None:
         """Draw the inputs of the epoch, or of all epochs, if that has not been done."""
-        wanted = epoch if self.fresh else 0
-        if self._law is None or self._epoch == wanted:
+        wanted, law = epoch if self.fresh else 0, self._law
+        if law is None or self._epoch == wanted:
             return
-        law = self._law
-        self._epoch, self._inputs = wanted, _stacked(lambda seed: epoch_inputs(law, seed, self.samples, wanted), self.seeds, self.like)
-        if self._teacher is not None:
-            self._targets = outputs(self._teacher, self._inputs)
+        drawn = _stacked(lambda seed: epoch_inputs(law, seed, self.samples, wanted), self.seeds, self.like)
+        assert self._teacher is not None  # a law comes with a teacher
+        self._epoch, self._values = wanted, [drawn, outputs(self._teacher, drawn)]
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batches]:
         """The batches of an epoch from step `start` on, a few at a time. What is yielded is overwritten by the next."""
@@ -84,16 +87,16 @@ class Samples:
         flat = torch.as_tensor(np.array(order.reshape(len(self.seeds), self.steps, self.batch).swapaxes(0, 1)))
         flat = flat.to(self.like.device)
         runs = torch.arange(len(self.seeds), device=self.like.device)[:, None]
-        x, y = (values.reshape(-1, *values.shape[2:]) for values in (self._inputs, self._targets))
-        shared = [values.shape[0] == 1 for values in (self._inputs, self._targets)]
-        row = sum(values[0].numel() * values.element_size() for values in (x, y))
+        flattened = [values.reshape(-1, *values.shape[2:]) for values in self._values]
+        row = sum(values[0].numel() * values.element_size() for values in flattened)
         most = max(1, _ROOM // max(1, len(self.seeds) * self.batch * row))
         for first in range(start, self.steps, most):
             index = flat[first : first + most]
-            gathered = [
-                self._gathered(place, values, index if alone else index + runs * self.samples)
-                for place, (values, alone) in enumerate(zip((x, y), shared, strict=True))
-            ]
+            own = index + runs * self.samples
+            gathered = (
+                self._gathered(place, values, index if len(self._values[place]) == 1 else own)
+                for place, values in enumerate(flattened)
+            )
             yield Batches(first, *gathered)
 
     def _gathered(self, place: int, values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -119,7 +122,9 @@ def outputs(networks: DeepReLU | ConvReLU, inputs: torch.Tensor, block: int = 1 
     return torch.cat([networks(inputs[:, k : k + block]) for k in range(0, inputs.shape[1], block)], dim=1)
 
 
-def _stacked(draw: Callable[[tuple[int, ...]], np.ndarray], seeds: list[tuple[int, ...]], like: torch.Tensor) -> torch.Tensor:
+def _stacked(
+    draw: Callable[[tuple[int, ...]], np.ndarray], seeds: list[tuple[int, ...]], like: torch.Tensor
+) -> torch.Tensor:
     """What `draw` gives for each seed, as one tensor; drawn by as many threads as torch uses."""
     import torch
 

@@ -1,7 +1,9 @@
-"""One step of SGD for a block of runs at once: gradients by hand for fully connected networks, by `torch.func` for convolutional ones.
+"""One step of SGD for a block of runs at once: gradients by hand for fully connected networks, by `torch.func` for
+convolutional ones.
 
-Parameters carry the runs in their first dimension. By hand a step takes one batched product for each layer and direction, and the
-products of the backward pass are added to the weights in place, so that plain SGD never forms a gradient.
+Parameters carry the runs in their first dimension. By hand a step takes one batched product for each layer and
+direction, and the products of the backward pass are added to the weights in place, so that plain SGD never forms a
+gradient.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ LOSSES = ("half_squared", "mean_squared", "cross_entropy")
 
 @dataclass(frozen=True)
 class Rates:
-    """Hyper-parameters of a block of n runs, each `(n,)`; momentum or weight_decay is None where it is 0 in all of them."""
+    """Hyper-parameters of a block of n runs, each `(n,)`; momentum or weight_decay is None where it is 0 in all of
+    them."""
 
     learning_rate: torch.Tensor
     momentum: torch.Tensor | None
@@ -39,7 +42,8 @@ class Rates:
 def descend(
     parameters: list[torch.Tensor], slopes: list[torch.Tensor], speeds: list[torch.Tensor], first: bool, rates: Rates
 ) -> None:
-    """The update of `torch.optim.SGD` (without dampening), in place: with weight decay, momentum and Nesterov's variant."""
+    """The update of `torch.optim.SGD` (without dampening), in place: with weight decay, momentum and Nesterov's
+    variant."""
     for k, (parameter, slope) in enumerate(zip(parameters, slopes, strict=True)):
         rate, momentum, decay = rates.fitted(parameter)
         if decay is not None:
@@ -53,10 +57,9 @@ def descend(
         parameter.sub_(rate * slope)
 
 
-def residual(
-    output: torch.Tensor, target: torch.Tensor, loss: str, losses: torch.Tensor
-) -> tuple[torch.Tensor, float]:
-    """Slope of the batch's loss by the outputs, up to a factor that is returned too; writes each run's loss to `losses (n,)`.
+def residual(output: torch.Tensor, target: torch.Tensor, loss: str, losses: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Slope of the batch's loss by the outputs, up to a factor that is returned too; writes each run's loss to
+    `losses (n,)`.
 
     output: `(n, B, C)`, overwritten. target: `(n, B, C)`, or labels `(n, B)` for cross_entropy.
     """
@@ -78,7 +81,8 @@ def residual(
 
 
 class LayeredStep:
-    """Steps of fully connected networks. parameters: W_1, ..., W_L `(n, n_l, n_{l-1})`, then b_1, ..., b_L `(n, 1, n_l)` if any."""
+    """Steps of fully connected networks. parameters: W_1, ..., W_L `(n, n_l, n_{l-1})`, then b_1, ..., b_L `(n, 1,
+    n_l)` if any."""
 
     def __init__(self, networks: DeepReLU, loss: str) -> None:
         self.depth, self.loss = networks.depth, loss
@@ -105,37 +109,37 @@ class LayeredStep:
         rates: Rates,
         losses: torch.Tensor,
     ) -> None:
-        """One step of every run on its batch: x `(n, B, d)`, target `(n, B, C)` or labels `(n, B)`; updates in place."""
+        """One step of every run on its batch, in place: x `(n, B, d)`, target `(n, B, C)` or labels `(n, B)`."""
         import torch
 
         weights, biases = parameters[: self.depth], parameters[self.depth :]
         values, room = [x], self._buffers(x, weights)
-        for l, weight in enumerate(weights):
+        for index, weight in enumerate(weights):
             if self.biased:
-                value = torch.baddbmm(biases[l], values[-1], weight.mT, out=room[l])
+                value = torch.baddbmm(biases[index], values[-1], weight.mT, out=room[index])
             else:
-                value = torch.bmm(values[-1], weight.mT, out=room[l])
-            values.append(value.relu_() if l + 1 < self.depth else value)
+                value = torch.bmm(values[-1], weight.mT, out=room[index])
+            values.append(value.relu_() if index + 1 < self.depth else value)
         slope, factor = residual(values.pop(), target, self.loss, losses)
         plain = rates.momentum is None
         slope = slope.mul_((-factor * rates.learning_rate).view(-1, 1, 1) if plain else factor)
         slopes: list[torch.Tensor] = [slope] * len(parameters)
-        for l in range(self.depth - 1, -1, -1):
-            back = torch.bmm(slope, weights[l], out=room[self.depth + l]) if l else None
+        for index in range(self.depth - 1, -1, -1):
+            back = torch.bmm(slope, weights[index], out=room[self.depth + index]) if index else None
             if plain:
                 if rates.weight_decay is not None:
                     keep = 1 - rates.learning_rate * rates.weight_decay
-                    for k in (l, self.depth + l) if self.biased else (l,):
+                    for k in (index, self.depth + index) if self.biased else (index,):
                         parameters[k].mul_(keep.view(-1, 1, 1))
-                weights[l].baddbmm_(slope.mT, values[l])
+                weights[index].baddbmm_(slope.mT, values[index])
                 if self.biased:
-                    biases[l].add_(slope.sum(1, keepdim=True))
+                    biases[index].add_(slope.sum(1, keepdim=True))
             else:
-                slopes[l] = torch.bmm(slope.mT, values[l])
+                slopes[index] = torch.bmm(slope.mT, values[index])
                 if self.biased:
-                    slopes[self.depth + l] = slope.sum(1, keepdim=True)
+                    slopes[self.depth + index] = slope.sum(1, keepdim=True)
             if back is not None:
-                slope = torch.ops.aten.threshold_backward.grad_input(back, values[l], 0, grad_input=back)
+                slope = torch.ops.aten.threshold_backward.grad_input(back, values[index], 0, grad_input=back)
         if not plain:
             descend(parameters, slopes, speeds, first, rates)
 
@@ -149,7 +153,8 @@ class LayeredStep:
 
 
 class ConvolutionalStep:
-    """Steps of convolutional networks. parameters: the kernels `(n, c_l, c_{l-1}, k, k)`, the output, then the biases if any."""
+    """Steps of convolutional networks. parameters: the kernels `(n, c_l, c_{l-1}, k, k)`, the output, then the biases
+    if any."""
 
     def __init__(self, networks: ConvReLU, loss: str) -> None:
         self.kernels, self.loss, self.strides = len(networks.kernels), loss, networks.strides
@@ -171,7 +176,7 @@ class ConvolutionalStep:
         import torch.nn.functional as nn
 
         biases = parameters[self.kernels + 1 :] or [None] * (self.kernels + 1)
-        for kernel, bias, stride in zip(parameters[: self.kernels], biases, self.strides or (), strict=False):
+        for kernel, bias, stride in zip(parameters[: self.kernels], biases[:-1], self.strides or (), strict=True):
             x = nn.conv2d(x, kernel, bias, stride, padding=kernel.shape[-1] // 2).relu()
         return nn.linear(x.mean((2, 3)), parameters[self.kernels], biases[-1])
 

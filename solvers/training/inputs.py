@@ -1,7 +1,7 @@
 """Where training inputs come from: laws to draw from, and the streams of random numbers of each run.
 
-Every random number of a run is drawn from a stream keyed by its seed, what it is for, and the epoch. So a run has the same data whatever
-runs share its batch, and a resumed run draws what an uninterrupted one would.
+Every random number of a run is drawn from a stream keyed by its seed, what it is for, and the epoch. So a run has the
+same data whatever runs share its batch, and a resumed run draws what an uninterrupted one would.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def stream(seed: tuple[int, ...], purpose: Purpose, epoch: int = 0) -> np.random
 
 
 def epoch_inputs(law: InputLaw, seed: tuple[int, ...], samples: int, epoch: int = 0) -> np.ndarray:
-    """The training inputs of a run, `(samples, d)` float64: of epoch 0 where they are fixed, of each epoch where they are fresh."""
+    """The training inputs of a run, `(samples, d)` float64: of epoch 0 where they are fixed, of each epoch where they
+    are fresh."""
     return law.sample(stream(seed, Purpose.TRAINING, epoch), samples)
 
 

@@ -1,6 +1,7 @@
 """What to measure of students during training: functions of an `Evaluation`, to be passed to `train` by name.
 
-Any function from an `Evaluation` of n runs to a floating-point tensor `(n, ...)` will do; those here are the specialization paper's.
+Any function from an `Evaluation` of n runs to a floating-point tensor `(n, ...)` will do; those here are the
+specialization paper's.
 """
 
 from __future__ import annotations
@@ -14,17 +15,29 @@ from alignmath.networks import ConvReLU, DeepReLU
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Evaluation", "accuracy", "best_student", "best_teacher", "correlations", "evaluation_loss", "fan_out", "rho_mean"]
+__all__ = [
+    "Evaluation",
+    "accuracy",
+    "best_student",
+    "best_teacher",
+    "correlations",
+    "evaluation_loss",
+    "fan_out",
+    "rho_mean",
+]
 
 
 class Evaluation:
     """Students of n runs, their teachers and the evaluation inputs, in torch.
 
-    students: a batch of n networks. teachers: the same, or None where the targets are given numbers. inputs: `(n or 1, N, ...)`.
-    targets: `(n or 1, N, C)`, labels `(n or 1, N)`, or None where they are the teachers' outputs. epoch: epochs trained so far.
+    students: a batch of n networks. teachers: the same, or None where the targets are given numbers. inputs: `(n or
+    1, N, ...)`. targets: `(n or 1, N, C)`, labels `(n or 1, N)`, or None where they are the teachers' outputs. epoch:
+    epochs trained so far.
     """
 
-    def __init__(self, students: Any, teachers: Any, inputs: torch.Tensor, targets: torch.Tensor | None, epoch: int) -> None:
+    def __init__(
+        self, students: Any, teachers: Any, inputs: torch.Tensor, targets: torch.Tensor | None, epoch: int
+    ) -> None:
         self.students, self.teachers, self.inputs, self.given, self.epoch = students, teachers, inputs, targets, epoch
 
     @cached_property
@@ -36,7 +49,9 @@ class Evaluation:
     def teacher_activations(self) -> tuple[torch.Tensor, ...]:
         """The same of the teachers."""
         if self.teachers is None:
-            raise ValueError("this measure compares with a teacher, and the targets are given numbers; pass a network as target")
+            raise ValueError(
+                "this measure compares with a teacher, and the targets are given numbers; pass a network as target"
+            )
         return self.teachers.activations(self.inputs)
 
     @property
@@ -52,16 +67,17 @@ def evaluation_loss(evaluation: Evaluation) -> torch.Tensor:
 
 
 def accuracy(evaluation: Evaluation) -> torch.Tensor:
-    """Share of the evaluation inputs whose largest output is that of the label (the teacher's, if no labels are given): `(n,)`."""
+    """Share of the evaluation inputs whose largest output is the label's (without labels, the teacher's): `(n,)`."""
     output, wanted = evaluation.student_activations[-1], evaluation.targets
     label = wanted.argmax(2) if wanted.ndim == 3 else wanted
     return (output.argmax(2) == label).to(output.dtype).mean(1)
 
 
 def correlations(evaluation: Evaluation, layer: int = -1) -> torch.Tensor:
-    """Normalised correlations of the teacher's and the student's nodes of a hidden layer (-1: the top one): `(n, m, k)`.
+    """Normalised correlations of teacher's and student's nodes of a hidden layer (-1: the top one): `(n, m, k)`.
 
-    Layers are numbered as in `specialization.fan_out_norms`. For another layer pass `functools.partial(correlations, layer=1)`.
+    Layers are numbered as in `specialization.fan_out_norms`. For another layer pass `functools.partial(correlations,
+    layer=1)`.
     """
     place = layer - 1 if layer > 0 else layer - 1 + len(evaluation.student_activations)
     return specialization.correlations(evaluation.teacher_activations[place], evaluation.student_activations[place])
