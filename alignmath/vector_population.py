@@ -1,15 +1,17 @@
-"""Loss and gradient of a two-layer ReLU student against a two-layer ReLU teacher, with outputs in R^C, for inputs `x ~ N(0, s^2 I)`.
+"""Loss and gradient of two-layer ReLU students and teachers with outputs in R^C, for inputs `x ~ N(0, s^2 I)`.
 
-Student and teacher are `f(x) = V relu(W x)`, without biases (specialization paper, Section 5). Stack the rows `w_n` of both hidden
-layers, with the columns of V, signed: `c_n = v_n` for students, `-v_n` for teachers. The residual is `r(x) = sum c_n relu(w_n . x)` and
-the loss `L = E|r|^2 / 2`. With `t` the angles between hidden weights, the closed forms are
+Student and teacher are `f(x) = V relu(W x)`, without biases (specialization paper, Section 5). Stack the rows `w_n`
+of both hidden layers, with the columns of V, signed: `c_n = v_n` for students, `-v_n` for teachers. The residual is
+`r(x) = sum c_n relu(w_n . x)` and the loss `L = E|r|^2 / 2`. With `t` the angles between hidden weights, the closed
+forms are
 
     L       = s^2 { |sum c_n w_n^T|^2 / 4 + sum (c_n . c_l) |w_n| |w_l| (sin t_nl - t_nl cos t_nl) / (4 pi) }
     dL/dw_i = s^2 { sum (v_i . c_n) w_n / 2 + sum (v_i . c_n) |w_n| (sin(t_in) w_i/|w_i| - t_in w_n/|w_n|) / (2 pi) }
     dL/dv_i = s^2 { sum c_n (w_n . w_i) / 2 + sum c_n |w_n| |w_i| (sin t_in - t_in cos t_in) / (2 pi) }
 
-As in `population`, whose case these are for C = 1 and s = 1, they are written so that the terms, not only their sum, vanish as students align with
-teachers. Here all is matrix products, for hundreds of neurons in hundreds of dimensions.
+As in `population`, whose case these are for C = 1 and s = 1, they are written so that the terms, not only their sum,
+vanish as students align with teachers. Here all is matrix products, for hundreds of neurons in hundreds of
+dimensions.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _NEAR = 0.98
 
 
 class Gradient(NamedTuple):
-    """Derivatives of the loss, in the shapes of the student's weights: `hidden (..., m, d)` and `output (..., C, m)`."""
+    """Derivatives of the loss, shaped as the student's weights: `hidden (..., m, d)` and `output (..., C, m)`."""
 
     hidden: Array
     output: Array
@@ -46,12 +48,12 @@ class Gradient(NamedTuple):
 def loss(student: DeepReLU, teacher: DeepReLU, scale: Any = 1.0) -> Array:
     """`E|student(x) - teacher(x)|^2 / 2` over `x ~ N(0, scale^2 I)`: shape of the (broadcast) batch, never negative.
 
-    student, teacher: networks of depth 2 without biases, weights `(..., m, d)` and `(..., C, m)`, of any widths m. scale: the standard deviation of
-    each input, a positive number. torch's gradients flow through. At zero loss the result is 0 up to rounding of the order
-    `1e-16 s^2 (sum |c_n| |w_n|)^2`.
+    student, teacher: networks of depth 2 without biases, weights `(..., m, d)` and `(..., C, m)`, of any widths m.
+    scale: the standard deviation of each input, a positive number. torch's gradients flow through. At zero loss the
+    result is 0 up to rounding of the order `1e-16 s^2 (sum |c_n| |w_n|)^2`.
 
-    Raises `ValueError` for networks of another depth or with biases, for input or output dimensions and batches that do not fit, and for
-    hidden weights of lengths above 1e146.
+    Raises `ValueError` for networks of another depth or with biases, for input or output dimensions and batches that
+    do not fit, and for hidden weights of lengths above 1e146.
     """
     scale = as_number(scale, "scale", above=True)
     return scale**2 * node_loss(*_residual(student, teacher))
@@ -60,8 +62,8 @@ def loss(student: DeepReLU, teacher: DeepReLU, scale: Any = 1.0) -> Array:
 def gradient(student: DeepReLU, teacher: DeepReLU, scale: Any = 1.0) -> Gradient:
     """Gradient of `loss` by the student's two matrices: `Gradient(hidden, output)`. Arguments and errors as for `loss`.
 
-    Raises `ValueError`, too, where a student of hidden weight 0 has a fan-out that is not: the loss is not differentiable there; and for
-    students of lengths outside 1e-146 to 1e146.
+    Raises `ValueError`, too, where a student of hidden weight 0 has a fan-out that is not: the loss is not
+    differentiable there; and for students of lengths outside 1e-146 to 1e146.
     """
     scale = as_number(scale, "scale", above=True)
     hidden, fan_out = _residual(student, teacher, directions=True)
@@ -77,7 +79,7 @@ def gradient(student: DeepReLU, teacher: DeepReLU, scale: Any = 1.0) -> Gradient
 
 
 def node_loss(hidden: Array, fan_out: Array) -> Array:
-    """The bare formula behind `loss`, for scale 1: `hidden (..., n, d)` and signed `fan_out (..., n, C)` to `(...)`. Unchecked."""
+    """The bare formula behind `loss` at scale 1, unchecked: `hidden (..., n, d)`, signed `fan_out (..., n, C)`."""
     xp = namespace(hidden)
     lengths, units = polar(hidden, axis=-1)
     theta, _ = _angles(units, units.shape[-2])
@@ -89,10 +91,11 @@ def node_loss(hidden: Array, fan_out: Array) -> Array:
 
 
 def node_gradient(hidden: Array, fan_out: Array, students: int) -> tuple[Array, Array]:
-    """The bare formulas behind `gradient`, for scale 1, for loops that have checked their input: nothing is validated here.
+    """The bare formulas behind `gradient` at scale 1, for loops that have checked their input.
 
-    hidden: `(..., n, d)`, the hidden weights of students and then teachers; fan_out: `(..., n, C)`, theirs, negative for teachers. Returns
-    the derivatives by the first `students` rows of both: `(..., students, d)` and `(..., students, C)`.
+    hidden: `(..., n, d)`, the hidden weights of students and then teachers; fan_out: `(..., n, C)`, theirs, negative
+    for teachers. Returns the derivatives by the first `students` rows of both, `(..., students, d)` and
+    `(..., students, C)`.
     """
     xp = namespace(hidden)
     lengths, units = polar(hidden, axis=-1)
@@ -109,10 +112,10 @@ def node_gradient(hidden: Array, fan_out: Array, students: int) -> tuple[Array, 
 
 
 def _angles(units: Array, rows: int) -> tuple[Array, Array]:
-    """Angles and their sines of the first `rows` unit vectors with all of them: `(..., rows, n)` each, from `(..., n, d)`.
+    """Angles and their sines of the first `rows` unit vectors `(..., n, d)` with all n of them: `(..., rows, n)` each.
 
-    From one matrix product; where two vectors are nearly parallel or opposite, from the length of their difference or sum, which keeps
-    every digit. A zero vector has angle pi/2 with all others.
+    From one matrix product; where two vectors are nearly parallel or opposite, from the length of their difference or
+    sum, which keeps every digit. A zero vector has angle pi/2 with all others.
     """
     xp = namespace(units)
     cosine = units[..., :rows, :] @ xp.matrix_transpose(units)
@@ -139,15 +142,16 @@ def _residual(student: DeepReLU, teacher: DeepReLU, *, directions: bool = False)
             raise ValueError(f"{name} is of type {type(network).__name__}; pass DeepReLU((W, V)), or as_deep(network)")
         if network.depth != 2 or network.biases is not None:
             raise ValueError(
-                f"{name} has widths {network.widths} and {'no ' if network.biases is None else ''}biases; expected two layers of weights "
-                "and no biases"
+                f"{name} has widths {network.widths} and {'no ' if network.biases is None else ''}biases; expected two "
+                "layers of weights and no biases"
             )
         require_resolved(network.weights[0], f"{name}.weights[0]", directions=directions and name == "student")
     xp = namespace(student.weights[0], teacher.weights[0])
     for end, what in ((0, "inputs"), (2, "outputs")):
         if student.widths[end] != teacher.widths[end]:
             raise ValueError(
-                f"the student has {student.widths[end]} {what} and the teacher {teacher.widths[end]}; they must be as many"
+                f"the student has {student.widths[end]} {what} and the teacher {teacher.widths[end]}; they must be as "
+                "many"
             )
     batch = broadcast_batches(student=student.batch, teacher=teacher.batch)
 
