@@ -1,0 +1,182 @@
+"""Networks and runs in files: `.npz` or `.safetensors`, by the name's suffix. No pickles, so no file runs code.
+
+A file holds the arrays by the names of their fields (`weights/0`, `measured/rho_mean`), so that other programs can read
+them, and a header, JSON text, that says how they go together: `{"format": "alignmath", "version": 1, "value": ...}`.
+In `.npz` the header is an array of that name, in `.safetensors` an entry of the metadata.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from array_api_compat import is_array_api_obj, is_torch_array
+
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU
+
+from .solution import Training, Trajectory
+
+__all__ = ["load", "replace_file", "save"]
+
+_VERSION = 1
+_HEADER = "header"
+_KINDS = {kind.__name__: kind for kind in (TwoLayerReLU, DeepReLU, ConvReLU, Trajectory, Training)}
+_LISTED = ", ".join(_KINDS)
+
+
+def save(path: str | Path, value: TwoLayerReLU | DeepReLU | ConvReLU | Trajectory | Training) -> None:
+    """Write network(s), or a result of `descent` or `training`, so that `load` gives it back to the bit.
+
+    path: ends in `.npz` or `.safetensors`; its folder exists. A file there is replaced in one move: whoever reads it
+    sees the old one or the new one, whole. Tensors are written without their gradients and device. Raises `ValueError`
+    for other suffixes and values.
+    """
+    path = Path(path)
+    write, _ = _form(path)
+    if type(value) not in _KINDS.values():
+        raise ValueError(f"value is a {type(value).__name__}; save writes {_LISTED}")
+    arrays: dict[str, np.ndarray] = {}
+    header = {"format": "alignmath", "version": _VERSION, "value": _apart(value, (), arrays)}
+    replace_file(path, lambda file: write(file, arrays, json.dumps(header)))
+
+
+def load(path: str | Path, *, library: str = "numpy") -> Any:
+    """What `save` wrote at `path`, with NumPy arrays, or torch tensors on the CPU for the library "torch".
+
+    Raises `ValueError` for files that are damaged, of another origin, or of a later version.
+    """
+    path = Path(path)
+    _, read = _form(path)
+    if library not in ("numpy", "torch"):
+        raise ValueError(f"library is {library!r}; expected 'numpy' or 'torch'")
+    strange = f"{path} is damaged, or not written by solvers.files.save"
+    try:
+        header, arrays = read(path)
+        header = json.loads(header)
+        origin, version, value = header["format"], header["version"], header["value"]
+    except OSError:
+        raise
+    except Exception as error:  # each format has errors of its own
+        raise ValueError(f"{strange}: {error!r}") from None
+    if origin != "alignmath" or not isinstance(value, dict) or "kind" not in value:
+        raise ValueError(strange)
+    if version != _VERSION:
+        raise ValueError(
+            f"{path} has version {version!r}, and {_VERSION} is known; read it with the alignmath it is from"
+        )
+    if library == "torch":
+        import torch
+
+        arrays = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    try:
+        return _together(value, arrays)
+    except _Unknown as error:
+        raise ValueError(f"{path} {error}") from None
+    except Exception as error:
+        raise ValueError(f"{strange}: {error!r}") from None
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file under another name, and give it its own when it is on the disk; a failure leaves what there was.
+
+    write: writes the content to the open file it is given.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+    try:
+        with open(draft, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()
+        raise
+
+
+class _Unknown(ValueError):
+    """A file holds what this version does not know."""
+
+
+def _apart(value: Any, place: tuple[str, ...], arrays: dict[str, np.ndarray]) -> Any:
+    """The value for the header; its arrays are added to `arrays` under the names of their places."""
+    name = "/".join(place)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple):
+        return [_apart(item, (*place, str(k)), arrays) for k, item in enumerate(value)]
+    if isinstance(value, dict):  # names that make no plain file names are left to the header
+        named = [key if key.isidentifier() else str(k) for k, key in enumerate(value)]
+        parts = [_apart(item, (*place, part), arrays) for part, item in zip(named, value.values(), strict=True)]
+        return {"entries": dict(zip(value, parts, strict=True))}
+    if type(value) in _KINDS.values():
+        names = [field.name for field in fields(value)]
+        parts = [_apart(getattr(value, field), (*place, field), arrays) for field in names]
+        return {"kind": type(value).__name__, "fields": dict(zip(names, parts, strict=True))}
+    if not is_array_api_obj(value):
+        raise ValueError(f"{name} is a {type(value).__name__}; expected arrays and numbers")
+    array = np.asarray(value.detach().cpu() if is_torch_array(value) else value)
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"{name} has dtype {array.dtype}; expected numbers")
+    arrays[name] = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return {"array": name}
+
+
+def _together(item: Any, arrays: Mapping[str, Any]) -> Any:
+    """The inverse of `_apart`."""
+    if isinstance(item, list):
+        return tuple(_together(part, arrays) for part in item)
+    if not isinstance(item, dict):
+        return item
+    if "array" in item:
+        return arrays[item["array"]]
+    if "entries" in item:
+        return {key: _together(part, arrays) for key, part in item["entries"].items()}
+    if item["kind"] not in _KINDS:
+        raise _Unknown(f"holds a {item['kind']}, and known are {_LISTED}; install a later alignmath")
+    return _KINDS[item["kind"]](**{name: _together(part, arrays) for name, part in item["fields"].items()})
+
+
+def _form(path: Path) -> tuple[Callable[..., None], Callable[[Path], tuple[str, dict[str, Any]]]]:
+    """How to write and to read a file of this name."""
+    forms = {".npz": (_write_npz, _read_npz), ".safetensors": (_write_safetensors, _read_safetensors)}
+    if path.suffix.lower() not in forms:
+        raise ValueError(f"{path} has the suffix {path.suffix!r}; expected .npz or .safetensors")
+    return forms[path.suffix.lower()]
+
+
+def _write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray], header: str) -> None:
+    every: Any = {**arrays, _HEADER: np.array(header)}
+    np.savez(file, **every)
+
+
+def _read_npz(path: Path) -> tuple[str, dict[str, Any]]:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    return str(arrays.pop(_HEADER)), arrays
+
+
+def _write_safetensors(file: BinaryIO, arrays: Mapping[str, np.ndarray], header: str) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save as as_bytes
+
+    try:
+        content = as_bytes(dict(arrays), metadata={_HEADER: header})
+    except (SafetensorError, KeyError, ValueError) as error:
+        kinds = ", ".join(sorted({str(array.dtype) for array in arrays.values()}))
+        raise ValueError(f"safetensors cannot hold arrays of all of {kinds} ({error}); save them as .npz") from None
+    file.write(content)
+
+
+def _read_safetensors(path: Path) -> tuple[str, dict[str, Any]]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as stored:
+        return stored.metadata()[_HEADER], {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
