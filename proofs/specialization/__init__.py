@@ -1,10 +1,10 @@
 """The claims of the specialization paper, in its order.
 
-`spherical`: Theorem 6 and what it rests on.
+`gradient_rule`: Section 3; `spherical`: Theorem 6 and what it rests on.
 """
 
-from . import spherical
+from . import gradient_rule, regions, sample_gradients, spherical
 
 __all__ = ["CLAIMS"]
 
-CLAIMS = (*spherical.CLAIMS,)
+CLAIMS = (*gradient_rule.CLAIMS, *regions.CLAIMS, *sample_gradients.CLAIMS, *spherical.CLAIMS)
