@@ -30,6 +30,7 @@ __all__ = [
     "as_seeds",
     "as_targets",
     "as_teacher",
+    "as_tensor",
     "described",
 ]
 
@@ -113,6 +114,16 @@ def as_per_run(
     return np.array(np.broadcast_to(found, shape)).ravel()
 
 
+def as_tensor(array: Any) -> torch.Tensor:
+    """The array, or list, as a tensor that shares its memory where it can, apart from torch's graph."""
+    import torch
+
+    if isinstance(array, torch.Tensor):
+        return array.detach()
+    value = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
+    return torch.as_tensor(value if value.flags.writeable else value.copy())
+
+
 def as_teacher(target: Any, students: Any, loss: str) -> Any:
     """The teacher network(s), if the target is such; else None."""
     if not isinstance(target, DeepReLU | ConvReLU):
@@ -136,8 +147,6 @@ def as_teacher(target: Any, students: Any, loss: str) -> Any:
 
 def as_inputs(inputs: Any, students: Any, ndim: int, like: torch.Tensor, name: str = "inputs") -> Any:
     """Given inputs as a tensor `(1 or R, N, ...)`, each of `ndim` dimensions; None for a law."""
-    import torch
-
     if isinstance(inputs, InputLaw):
         if ndim != 1 or inputs.dimension != students.widths[0]:
             raise ValueError(
@@ -150,7 +159,7 @@ def as_inputs(inputs: Any, students: Any, ndim: int, like: torch.Tensor, name: s
         core = f"{students.widths[0]}" + ("" if ndim == 1 else ", height, width")
         own = "".join(f"{n}, " for n in shape)
         raise ValueError(f"{name} has shape {tuple(found.shape)}; expected (N, {core}) or ({own}N, {core})")
-    tensor = torch.as_tensor(found).detach().to(like)
+    tensor = as_tensor(found).to(like)
     return tensor.reshape(-1 if tensor.ndim > ndim + 1 else 1, *tensor.shape[-ndim - 1 :])
 
 
@@ -158,11 +167,9 @@ def as_targets(
     target: Any, students: Any, count: int, labels: bool, like: torch.Tensor, name: str = "target"
 ) -> torch.Tensor:
     """Numbers `(1 or R, N, C)`, or labels `(1 or R, N)`, for N = `count` given inputs."""
-    import torch
-
     classes, shape = students.widths[-1], students.batch
     if labels:
-        found = torch.as_tensor(target if isinstance(target, torch.Tensor) else np.array(target)).to(like.device)
+        found = as_tensor(target).to(like.device)
         if found.is_floating_point() or found.shape[-1:] != (count,) or tuple(found.shape[:-1]) not in ((), shape):
             raise ValueError(
                 f"{name} is {described(target)}; expected integer labels ({count},), or one set for each run"
@@ -176,7 +183,7 @@ def as_targets(
     found = as_floating(target, name, least_ndim=2)
     if tuple(found.shape[-2:]) != (count, classes) or tuple(found.shape[:-2]) not in ((), shape):
         raise ValueError(f"{name} is {described(found)}; expected ({count}, {classes}), or one set for each run")
-    return torch.as_tensor(found).detach().to(like).reshape(-1 if found.ndim > 2 else 1, count, classes)
+    return as_tensor(found).to(like).reshape(-1 if found.ndim > 2 else 1, count, classes)
 
 
 def as_evaluation(

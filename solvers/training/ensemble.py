@@ -32,6 +32,7 @@ from .arguments import (
     as_seeds,
     as_targets,
     as_teacher,
+    as_tensor,
     described,
 )
 from .block import Plan, State, Watch, finish, rows
@@ -156,12 +157,9 @@ def train(
 
     def load(network: Any) -> list[torch.Tensor]:
         """The parameters of a batch of networks, on the device, `(R, ...)`."""
-        tensors = (torch.as_tensor(p if is_tensor(p) else np.array(p)).detach().to(like) for p in kind.unpack(network))
-        core = [tuple(p.shape[len(network.batch) :]) for p in kind.unpack(network)]
-        return [p.broadcast_to((*shape, *c)).reshape(runs, *c) for p, c in zip(tensors, core, strict=True)]
-
-    def is_tensor(array: Any) -> bool:
-        return isinstance(array, torch.Tensor)
+        tensors = [as_tensor(parameter).to(like) for parameter in kind.unpack(network)]
+        cores = [p.shape[len(network.batch) :] for p in tensors]
+        return [p.broadcast_to((*shape, *core)).reshape(runs, *core) for p, core in zip(tensors, cores, strict=True)]
 
     starts, teachers = load(students), None if teacher is None else load(teacher)
     if block is None:
@@ -242,7 +240,7 @@ def _assembled(
 
     def joined(name: str) -> Any:
         value = np.concatenate([outcome[name] for outcome in outcomes])
-        value = value.reshape(*shape, *value.shape[1:])
+        value = value.reshape((*shape, *value.shape[1:]))
         return value if home is None else torch.as_tensor(value, device=home)
 
     def stacked(name: str) -> Any:
