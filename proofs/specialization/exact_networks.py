@@ -31,6 +31,7 @@ __all__ = [
     "kink_form",
     "never_active",
     "node_value",
+    "point_off_others",
     "sample_directions",
     "sees",
     "two_layer",
@@ -241,3 +242,25 @@ def group_sums(network: ExactNetwork, boundary: Node) -> tuple[Fraction, ...]:
     factors = [network.nodes[k][axis] / boundary[axis] for k in on]
     outputs = range(len(network.weights[1]))
     return tuple(Fraction(formulas.group_kink([network.fan_out[k][c] for k in on], factors)) for c in outputs)
+
+
+def point_off_others(nodes: Sequence[Node], j: int, start: Sequence[Any], within: Any) -> list[Fraction] | None:
+    """A point of the boundary of node j off the boundaries of all other nodes, no coordinate further than `within` from `start`.
+
+    start: a point of the boundary of j. On the curve `start + sum_i t^i e_i`, `e_i` a basis of the hyperplane, the value of another node
+    is a polynomial in t of degree d - 1 at most, 0 throughout only if the boundaries are one: among `(K - 1)(d - 1) + 1` values of t one
+    is right. None if there is none.
+    """
+    w, origin = nodes[j][:-1], [Fraction(x) for x in start]
+    pivot = next(i for i, entry in enumerate(w) if entry)
+    free = [i for i in range(len(w)) if i != pivot]
+    steepest = max([Fraction(1), *(abs(w[i] / w[pivot]) for i in free)])
+    for n in range(1, (len(nodes) - 1) * len(free) + 2):
+        t = min(Fraction(within), Fraction(1)) / (n * steepest * max(len(free), 1))
+        x = list(origin)
+        for power, i in enumerate(free, 1):
+            x[i] += t**power
+            x[pivot] -= t**power * w[i] / w[pivot]
+        if all(node_value(node, x) for k, node in enumerate(nodes) if k != j):
+            return x
+    return None
