@@ -75,8 +75,9 @@ def test_what_is_read_off_correlations():
 
 def test_the_correlation_of_relu_nodes_at_an_angle():
     # The threshold's angle, by scipy's root finder on moments by quadrature of the Gaussian density.
+    grid, weight = np.polynomial.legendre.leggauss(100)
+
     def moment(theta: float) -> float:
-        grid, weight = np.polynomial.legendre.leggauss(400)
         phi = (grid + 1) * (np.pi - theta) / 2 + theta - np.pi / 2  # where both are active
         return float(np.sum(weight * np.cos(phi) * np.cos(phi - theta)) * (np.pi - theta) / 2 * 2 / (2 * np.pi))
 

@@ -78,16 +78,12 @@ def _normalised(xp: Any, values: Array, name: str, centred: bool) -> Array:
     if not bool(xp.all(xp.isfinite(high) & xp.isfinite(low))):
         raise ValueError(f"{name} has activations that are not finite; every entry must be")
     size = xp.maximum(high, -low)
+    constant = (high - low if centred else size) <= 8 * float(xp.finfo(values.dtype).eps) * size
     if centred:
         mean = xp.mean(values, axis=-2, keepdims=True)
-        values = values - mean
-        high, low = high - mean, low - mean
-    left = xp.maximum(high, -low)
-    constant = left <= 8 * float(xp.finfo(values.dtype).eps) * size
-    if bool(
-        xp.any(~constant & ((left < 1e-15) | (left > 1e15)))
-    ):  # squares would vanish or overflow, in float32 at least
-        values = values / xp.where(constant, xp.ones_like(left), left)
+        values, size = values - mean, xp.maximum(high - mean, mean - low)
+    if bool(xp.any((size > 1e15) | (~constant & (size < 1e-15)))):  # squares would leave the range of float32
+        values = values / xp.where(size > 0, size, xp.ones_like(size))
     squares = xp.sum(values * values, axis=-2, keepdims=True)
     length = root(xp.where(constant, xp.ones_like(squares), squares))
     return xp.where(constant, xp.zeros_like(length), 1 / length) * values
