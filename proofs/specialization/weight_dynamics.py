@@ -100,7 +100,7 @@ def _equation_six(effort: Effort) -> Outcome:
     side = sp.Symbol("y", positive=True)
     d.certificate(
         "the gate",
-        all(sp.Max(y, 0) == sp.Heaviside(y) * y for y in (side, -side)),
+        all(sp.Max(y, 0) == formulas.relu_value(sp.Heaviside(y), y) for y in (side, -side)),
         r"$\sigma(y)=y\,1(y>0)$.",
         reason="both signs",
     )
