@@ -3,7 +3,18 @@
 `gradient_rule`: Section 3; `spherical`: Theorem 6 and what it rests on.
 """
 
-from . import boundaries, gradient_rule, independence, regions, sample_gradients, spherical, teacher_alignment
+from . import (
+    boundaries,
+    constructed_points,
+    gradient_rule,
+    independence,
+    random_weights,
+    regions,
+    sample_gradients,
+    spherical,
+    teacher_alignment,
+    unaligned_students,
+)
 
 __all__ = ["CLAIMS"]
 
@@ -14,5 +25,8 @@ CLAIMS = (
     *boundaries.CLAIMS,
     *independence.CLAIMS,
     *teacher_alignment.CLAIMS,
+    *unaligned_students.CLAIMS,
+    *constructed_points.CLAIMS,
+    *random_weights.CLAIMS,
     *spherical.CLAIMS,
 )
