@@ -8,6 +8,9 @@ from . import (
     constructed_points,
     gradient_rule,
     independence,
+    near_critical,
+    noisy_recovery,
+    planks,
     random_weights,
     regions,
     sample_gradients,
@@ -28,5 +31,8 @@ CLAIMS = (
     *unaligned_students.CLAIMS,
     *constructed_points.CLAIMS,
     *random_weights.CLAIMS,
+    *planks.CLAIMS,
+    *noisy_recovery.CLAIMS,
+    *near_critical.CLAIMS,
     *spherical.CLAIMS,
 )
