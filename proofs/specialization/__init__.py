@@ -1,11 +1,16 @@
 """The claims of the specialization paper, in its order.
 
-`gradient_rule`: Section 3; `spherical`: Theorem 6 and what it rests on.
+`gradient_rule`: Section 3; from `weight_dynamics` to `early_growth`: Section 5.
 """
 
 from . import (
+    angular_integrals,
+    balanced,
     boundaries,
     constructed_points,
+    early_growth,
+    escape_experiments,
+    flow_experiments,
     gradient_rule,
     independence,
     near_critical,
@@ -14,9 +19,14 @@ from . import (
     random_weights,
     regions,
     sample_gradients,
+    slow_escape,
     spherical,
+    symmetric_flow,
+    symmetric_solution,
+    symmetry_breaking,
     teacher_alignment,
     unaligned_students,
+    weight_dynamics,
 )
 
 __all__ = ["CLAIMS"]
@@ -34,5 +44,15 @@ CLAIMS = (
     *planks.CLAIMS,
     *noisy_recovery.CLAIMS,
     *near_critical.CLAIMS,
+    *weight_dynamics.CLAIMS,
     *spherical.CLAIMS,
+    *angular_integrals.CLAIMS,
+    *balanced.CLAIMS,
+    *symmetric_flow.CLAIMS,
+    *symmetric_solution.CLAIMS,
+    *symmetry_breaking.CLAIMS,
+    *flow_experiments.CLAIMS,
+    *slow_escape.CLAIMS,
+    *escape_experiments.CLAIMS,
+    *early_growth.CLAIMS,
 )

@@ -190,12 +190,12 @@ def escape_bounds(eps: Any, delta_0: Any) -> tuple[Any, Any]:
     return 1 / eps - 1 / delta_0, 1 / eps - 1 / delta_0 + delta_0**2 / (6 * sp.sin(delta_0))
 
 
-def fixed_escape_time(J: Any, n_0: Any, a: Any, strength: Any, log: Any = sp.log) -> Any:
+def fixed_escape_time(J: Any, n_0: Any, a: Any, strength: Any) -> Any:
     """Escape time with the output weight a fixed: `(2 / a^2) ln(1 + pi n_0 a^2 J / strength)`, strength being `a v* |w*|`.
 
     n_0: the initial length of the student; J: the integral of `exp(G) / (delta sin delta)`, G that of `(sin s - s cos s) / (s sin s)`.
     """
-    return 2 / a**2 * log(1 + pi * n_0 * a**2 * J / strength)
+    return 2 / sp.sympify(a) ** 2 * sp.log(1 + pi * n_0 * a**2 * J / strength)
 
 
 def peak_rate(strengths: Sequence[Any], profiles: Sequence[Any]) -> Any:
