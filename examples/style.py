@@ -51,14 +51,17 @@ def new_figure(width: float, height: float) -> Figure:
 def run(
     argv: list[str] | None,
     name: str,
-    compute: Callable[[bool], Mapping[str, Any]],
+    compute: Callable[..., Mapping[str, Any]],
     draw: Callable[[Mapping[str, Any]], Figure],
     title: str,
     describe: Callable[[Mapping[str, Any]], str],
+    *,
+    resumable: bool = False,
 ) -> Path:
     """What every script's `main` does: parse the options, compute, draw, save `name`.png and `name`.npz; returns the PNG's path.
 
     compute: takes whether the quick profile is wanted, returns arrays by name. describe: a sentence or two for the caption.
+    resumable: `compute` also takes a folder to keep finished work in (None in the quick profile): `state` in the folder of the figures.
     """
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument(
@@ -70,7 +73,8 @@ def run(
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"--out {options.out} is no folder that can be written: {error}")
-    data = compute(options.profile == "quick")
+    quick = options.profile == "quick"
+    data = compute(quick, None if quick else options.out / "state") if resumable else compute(quick)
     with settings():
         figure = draw(data)
         path = options.out / f"{name}.png"
