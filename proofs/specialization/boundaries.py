@@ -92,7 +92,7 @@ def _observer_attack(effort: Effort) -> Attack:
     """Pairs of random nodes: a witness where the library says observed, none among random points of the disc where it says blind."""
     rng = np.random.default_rng(811)
     margins, blind = [], 0
-    for _ in range(effort.count(1_000, 20_000)):
+    for _ in range(effort.count(600, 20_000)):
         dimension, radius = int(rng.integers(1, 5)), float(rng.uniform(0.3, 3))
         k, j = rng.standard_normal((2, dimension + 1)) * rng.uniform(0.1, 2)
         networks = [DeepReLU((node[None, :-1], np.ones((1, 1))), (node[-1:], np.zeros(1))) for node in (k, j)]
@@ -110,7 +110,7 @@ def _observer_attack(effort: Effort) -> Attack:
         y = tries * (reach / np.where(lengths > 1e-9, lengths, np.inf))[:, None]
         values = (y - shift * unit) @ k[:-1] + k[-1]
         margins.append(values.max() if observed else 1e-9 - values.max())
-    if not 100 < blind < 900 * effort.count(1, 20):
+    if not 100 < blind < 0.9 * len(margins):
         raise CheckFailed(f"{blind} pairs are blind: the attack tries one side only")
     return none_below(
         "pairs of nodes in 1 to 4 dimensions, balls of radius 0.3 to 3, seed 811: value of a witness, or of the best of 50 points",

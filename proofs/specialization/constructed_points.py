@@ -56,7 +56,7 @@ def _constructed(effort: Effort) -> Outcome:
         r"Eighteen teachers with rational weights in 1 to 3 dimensions, 1 or 2 outputs, and students with one node for one teacher, three nodes for another, two parallel nodes that cancel, and two antiparallel pairs on parallel boundaries that leave a constant, taken off by the output bias. Student and teacher have the same kinks and the same affine rest: they are one function.",
         reason="rationals",
     )
-    grid = [Fraction(k, 3) for k in range(-6, 7, 3)]
+    grid = [Fraction(k, 3) for k in (-5, 1, 4)]
     d.certificate(
         "critical",
         all(
@@ -66,7 +66,7 @@ def _constructed(effort: Effort) -> Outcome:
             for y in grid
             for part in sample_directions(c.student, c.teacher, [x, y, x - y][: len(c.teacher.nodes[0]) - 1])
         ),
-        "So every sample leaves every weight as it is; evaluated at 25 inputs each.",
+        "So every sample leaves every weight as it is; evaluated at 9 inputs each.",
         reason="rationals, all layers",
     )
     d.certificate(

@@ -146,9 +146,9 @@ def sine_bound(nodes: Any, reach: Any, radius: Any) -> Any:
     return (nodes - 1) * reach / radius
 
 
-def offset_bound(reach: Any, size: Any, sine: Any) -> Any:
-    """`q + sqrt(2) M_0 sin(theta)`: bound on `|b_j' - s b_j|`, Lemma 5 mended."""
-    return reach + sp.sqrt(2) * size * sine
+def offset_bound(reach: Any, size: Any, sine: Any, *, sqrt: Any = sp.sqrt) -> Any:
+    """`q + sqrt(2) M_0 sin(theta)`: bound on `|b_j' - s b_j|`, Lemma 5 mended. sqrt: of SymPy or NumPy."""
+    return reach + sqrt(2) * size * sine
 
 
 def alive_probability(widths: Sequence[Any]) -> Any:

@@ -20,7 +20,7 @@ from .symbolic_networks import Augmented, Symbolic, column
 __all__ = ["CLAIMS"]
 
 _PAPER = "specialization"
-_GATES = r"Three layers of weights, two nodes each (the teacher's hidden layers have one and two), a symbol for every weight, input and gate."
+_GATES = r"Three layers of weights, two nodes in each hidden layer (the teacher's have one and two), a symbol for every weight, input and gate."
 
 
 def _gradient(J: Any, variables: sp.Matrix) -> sp.Matrix:
@@ -33,7 +33,7 @@ def _loss(output: sp.Matrix, target: sp.Matrix) -> Any:
 
 def _equation_one(effort: Effort) -> Outcome:
     d = Derivation()
-    student, x, target = Symbolic("w", (2, 2, 2, 2)), column("x", 2), column("t", 2)
+    student, x, target = Symbolic("w", (2, 2, 2, 1)), column("x", 2), column("t", 1)
     values = student.above(x, 0, gated=True)
     J = _loss(values[-1], target)
     g = [target - values[-1]]
@@ -44,7 +44,8 @@ def _equation_one(effort: Effort) -> Outcome:
             f"layer {layer}",
             -_gradient(J, student.W[layer - 1]),
             formulas.batch_direction(values[layer - 1], g[layer - 1]),
-            _GATES + r" $J=\frac12\|f^*-f_3\|^2$ at one input; $g_3=f^*-f_3$, $g_{l-1}=D_{l-1}W_lg_l$."
+            _GATES
+            + r" One output: $J$ is a sum over outputs. $J=\frac12(f^*-f_3)^2$ at one input; $g_3=f^*-f_3$, $g_{l-1}=D_{l-1}W_lg_l$."
             if layer == 3
             else "",
             "differentiation, entry by entry",
@@ -232,7 +233,7 @@ def _printed_bias(effort: Effort) -> Outcome:
 def _mended_bias(effort: Effort) -> Outcome:
     d = Derivation("special.lemma1", "special.eq4")
     x = column("x", 2)
-    student, teacher = Symbolic("w", (2, 2, 2, 2), biases=True), Symbolic("v", (2, 1, 2, 2), biases=True)
+    student, teacher = Symbolic("w", (2, 2, 2, 1), biases=True), Symbolic("v", (2, 1, 2, 1), biases=True)
     wide, target = Augmented(student), Augmented(teacher)
     one = sp.Matrix([1])
     values, wide_values = student.above(x, 0), wide.above(sp.Matrix.vstack(x, one), 0)
@@ -247,7 +248,11 @@ def _mended_bias(effort: Effort) -> Outcome:
             shown=rf"D_{layer}W_{layer}^\top[f_{layer - 1};1]=[f_{layer};1]",
         )
     d.identity(
-        "output", wide_values[-1], values[-1], shown=r"V_l[f_l;1]=f_3", statement="The last layer has $C$ columns."
+        "output",
+        wide_values[-1],
+        values[-1],
+        shown=r"V_l[f_l;1]=f_3",
+        statement="The last layer has $C$ columns; here one, and two nodes in each hidden layer.",
     )
     targets = target.above(sp.Matrix.vstack(x, one), 0)
     for layer in (2, 1):

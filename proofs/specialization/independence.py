@@ -189,7 +189,7 @@ def _isolated_attack(effort: Effort) -> Attack:
     """Points of a boundary off all others among many that meet, and the second difference there against `c_j q |w_j|`, exactly."""
     rng = np.random.default_rng(814)
     margins = []
-    for _ in range(effort.count(60, 2_000)):
+    for _ in range(effort.count(30, 2_000)):
         dimension = int(rng.integers(1, 4))
         nodes = random_nodes(rng, 8 if dimension > 1 else 5, dimension)
         for j in range(len(nodes)):

@@ -84,7 +84,7 @@ def _measured(effort: Effort) -> Outcome:
     d = Derivation("special.thm5.mended")
     rng = np.random.default_rng(861)
     for name, ring in _RINGS.items():
-        apart = np.geomspace(1e-3, 1e-1, effort.count(24, 96))
+        apart = np.geomspace(1e-3, 1e-1, effort.count(16, 96))
         turns, shifts = np.array(ring, dtype=float).T
         sizes, gaps = [], []
         for angle in apart:

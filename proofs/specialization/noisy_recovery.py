@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import sympy as sp
@@ -88,13 +89,14 @@ def _lemma_six(effort: Effort) -> Outcome:
     return d.proved("second difference at a point of $B$ that the planks leave free")
 
 
+@cache
 def _program_attack(effort: Effort) -> Attack:
     """Nodes around one or two teachers, combined by linear programming to the least `max |h|`: slack of the bounds at `q` just above `4 eps`.
 
     The boundary of the first teacher is `x_1 = 0`, B its part in the square; the second is never near enough to count.
     """
     rng = np.random.default_rng(851)
-    margins, trials = [], effort.count(120, 2_500)
+    margins, trials = [], effort.count(60, 2_500)
     for _ in range(trials):
         teachers = np.array([[1.0, 0, 0], [np.cos(1.3), np.sin(1.3), 0.4]])[: int(rng.integers(1, 3))]
         count, scale = int(rng.integers(1, 7)), 10 ** rng.uniform(-4, -0.8)
@@ -104,12 +106,12 @@ def _program_attack(effort: Effort) -> Attack:
             [ours, *(around(t, rng.normal(size=2) * scale, rng.normal(size=2) * scale) for t in teachers[1:])]
         )
         found = least_residual(teachers, np.ones(len(teachers)), free)
-        reach, size = 4.0001 * found.size, 1.0
+        reach = 4.0001 * found.size
         if reach >= 1:
             continue
         total, sine = len(teachers) + len(free), np.abs(free[:, 1])
-        allowed = float(formulas.sine_bound(total, reach, 1.0))
-        offsets = [float(formulas.offset_bound(reach, size, v)) for v in sine]
+        allowed = formulas.sine_bound(total, reach, 1.0)
+        offsets = formulas.offset_bound(reach, 1.0, sine, sqrt=np.sqrt)
         margins.append(np.max(np.minimum(allowed - sine, offsets - np.abs(free[:, 2]))) / reach)
     if len(margins) < trials // 2:
         raise CheckFailed(f"only {len(margins)} of {trials} residuals were small enough to say anything")

@@ -232,11 +232,12 @@ def _alternative_attack(effort: Effort) -> Attack:
         sine = np.linalg.norm(across, axis=1)
         at_centre = others @ centre + biases
         near = np.abs(at_centre) <= reach + radius * sine
-        bound = float(formulas.sine_bound(count, reach, radius))
+        bound = formulas.sine_bound(count, reach, radius)
         close = near & (sine <= bound)
         if close.any():
             s = np.where(cosine >= 0, 1.0, -1.0)
-            slack = [float(formulas.offset_bound(reach, size, v)) for v in sine[close]] - np.abs(biases - s * bj)[close]
+            allowed = formulas.offset_bound(reach, size, sine[close], sqrt=np.sqrt)
+            slack = allowed - np.abs(biases - s * bj)[close]
             margins.append(float(np.max(slack)))
         else:
             y = np.zeros(dimension - 1)

@@ -69,13 +69,13 @@ def _counted(widths: tuple[int, ...]) -> Fraction:
 def _frequency_attack(effort: Effort) -> Attack:
     """How often the library's `A_1(x)` has entries other than 0 for the teacher nodes with `v_j* != 0`, three laws of weights."""
     rng = np.random.default_rng(831)
-    count, rows = effort.count(150_000, 600_000), []
+    count, rows = effort.count(90_000, 600_000), []
     laws = {
         "Gaussian": lambda shape: rng.standard_normal(shape),
         "uniform": lambda shape: rng.uniform(-1, 1, shape),
         "cubes of Laplace": lambda shape: rng.laplace(size=shape) ** 3,
     }
-    for (name, law), hidden in zip(laws.items(), ((3,), (2, 3), (4, 2)), strict=True):
+    for (name, law), hidden in zip(laws.items(), ((3,), (3, 3), (4, 3)), strict=True):
         widths = (2, 3, *hidden, 1)
         first = np.broadcast_to(rng.standard_normal((3, 2)), (count, 3, 2))
         student = DeepReLU((first, *(law((count, q, p)) for p, q in itertools.pairwise(widths[1:]))))
@@ -89,7 +89,7 @@ def _frequency_attack(effort: Effort) -> Attack:
         rows.append((nonzero.mean(), nonzero.std() / count**0.5, expected, expected))
     means, errors, expected, scales = (np.array(entry) for entry in zip(*rows, strict=True))
     return monte_carlo(
-        f"gated layers of 3; 2, 3; 4, 2 nodes, weights {', '.join(laws)}, {count} students each",
+        f"gated layers of 3; 3, 3; 4, 3 nodes, weights {', '.join(laws)}, {count} students each",
         means,
         errors,
         expected,

@@ -138,7 +138,9 @@ def _printed_noise(effort: Effort) -> Outcome:
         r"With means over the batch, as in equation (1), teacher values $3,-1,-1$ keep $\|\dot W_l\|_\infty\le1$, while $\|U_1\|_\infty=3>2\epsilon$.",
         reason="rationals",
     )
-    return d.refuted("three samples, batches of two: $|g|=\\frac32\\epsilon$, and $3\\epsilon$ if batches are averaged")
+    return d.refuted(
+        "three samples, batches of two: $|g|=\\frac32\\epsilon$, and $\\|U\\|_\\infty=3\\epsilon$ if batches are averaged; for sums $2\\epsilon$ holds"
+    )
 
 
 def _mended_noise(effort: Effort) -> Outcome:

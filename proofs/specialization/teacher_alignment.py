@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 
 from alignmath.networks import DeepReLU
-from alignmath.specialization import mixture
+from alignmath.specialization import mixture, top_down
 
 from ..attacks import errors_below
 from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
@@ -203,8 +203,8 @@ def kink_attack(effort: Effort, depths: tuple[int, ...]) -> Attack:
         if not _same_gates(student, teacher, points, here):
             continue
         found = mixture(student, teacher, points, 1)
-        own, target = student.activations(points)[0], teacher.activations(points)[0]
-        bracket = np.einsum("nij,nj->ni", found.a, target) - np.einsum("nij,nj->ni", found.b, own) + found.offset
+        back = np.swapaxes(top_down(student, points, 1).matrix, -1, -2)
+        bracket = (back @ (teacher(points) - student(points))[..., None])[..., 0]
         second = (bracket[0] + bracket[2] - 2 * bracket[1]) / 1e-4
         mass = np.abs(gammas[:here]) * length
         expected = found.a[1, :, 0] * length - found.b[1][:, :here] @ mass

@@ -276,7 +276,7 @@ CLAIMS = (
     _claim(
         name="special.cor2.mended",
         source="Corollary 2, 8.11, corrected",
-        statement=r"If `special.thm3.mended` holds for the boundary of every student with $\tilde w_k\ne0$ on no teacher's boundary, then these students add up to an affine function on $\mathbb{R}^d$; to 0 if no two of them are antiparallel.",
+        statement=r"If the hypotheses of `special.thm3.mended` hold for the boundary of every student with $\tilde w_k\ne0$ on no teacher's boundary, then these students add up to an affine function on $\mathbb{R}^d$; to 0 if no two of them are antiparallel.",
         expected=Verdict.PROVED,
         check=_corollary,
         uses=("special.thm3.mended",),
