@@ -75,7 +75,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         Line2D([], [], color="#B5BAC0", lw=0.6, label="one that ends with none of the five"),
         Line2D([], [], color="black", lw=0.9, ls=(0, (1, 1.5)), label="gradient flow, those that end here"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
