@@ -1,6 +1,7 @@
 """The claims of the specialization paper, in its order.
 
-`gradient_rule`: Section 3; from `weight_dynamics` to `early_growth`: Section 5.
+`gradient_rule`, `regions`: Section 3; from `sample_gradients` to `random_weights`: critical points, Section 4; from `planks` to
+`near_critical`: small gradients (Theorem 5); from `weight_dynamics` to `early_growth`: Section 5.
 """
 
 from . import (
