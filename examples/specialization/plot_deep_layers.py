@@ -1,6 +1,6 @@
 """Figure 4 of the specialization paper: specialisation layer by layer in a deep network, lower layers first. Gaussian inputs, 10x students.
 
-`sqrt(E beta_kk)`, the mean strength of a node's fan-out through all layers above, against the correlation with the best teacher node. Settings: `examples.specialization.deep_runs`.
+`sqrt(E beta_kk)`, the mean strength of a node's fan-out through all layers above, against the correlation with the best teacher node. Settings: `proofs.specialization.deep_runs`.
 """
 
 # %%
@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from examples.specialization.deep_runs import draw_layers, run_deep, table
+from examples.specialization.layers import draw_layers, table
 from examples.style import run
+from proofs.specialization.deep_runs import run_deep
 from solvers.training import Gaussian
 
 
 # %%
 def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndarray]:
-    """One run, by layer: see `deep_runs.run_deep`."""
+    """One run, by layer: see `run_deep`."""
     if quick:
         return run_deep(Gaussian(20, 10.0), 2, 6, [0, 2, 6], 2_000, quick=True, checkpoint=None)
     record = [0, 1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100]

@@ -1,6 +1,6 @@
 """Figure 12 of the specialization paper: the deep network with inputs uniform on [-15, 15]^100 and 100,000 samples in every epoch.
 
-The paper finds `rho_mean >= 0.998` in all layers after 100 epochs; it does not say how wide the student is: 10x, as in its Figure 4. Settings: `examples.specialization.deep_runs`.
+The paper finds `rho_mean >= 0.998` in all layers after 100 epochs; it does not say how wide the student is: 10x, as in its Figure 4. Settings: `proofs.specialization.deep_runs`.
 """
 
 # %%
@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from examples.specialization.deep_runs import draw_layers, run_deep, table
+from examples.specialization.layers import draw_layers, table
 from examples.specialization.plot_deep_layers import describe
 from examples.style import run
+from proofs.specialization.deep_runs import run_deep
 from solvers.training import Uniform
 
 
 # %%
 def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndarray]:
-    """One run, by layer: see `deep_runs.run_deep`."""
+    """One run, by layer: see `run_deep`."""
     if quick:
         return run_deep(Uniform(20, 15.0), 2, 4, [0, 2, 4], 3_000, quick=True, checkpoint=None)
     record = [0, 1, 2, 5, 10, 25, 50, 75, 100]

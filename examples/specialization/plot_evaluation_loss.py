@@ -15,8 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from examples.specialization.ensembles import polarity_flows, polarity_runs
 from examples.specialization.plot_success_rates import COLOURS
+from examples.specialization.polarity import polarity_flows, polarity_runs
 from examples.style import GREY, new_figure, run
 
 

@@ -1,7 +1,7 @@
 """Figure 3 of the specialization paper: fan-out of student nodes against their correlation with the best teacher node, by over-realisation.
 
 10 teacher nodes, p = 1, 32 seeds, 100 epochs. Theorem 3, mended: at a critical point the net fan-out of student nodes aligned with no teacher node is 0, so nodes lie on the
-L of zero fan-out and full correlation. Settings: `examples.specialization.ensembles`.
+L of zero fan-out and full correlation. Settings: `proofs.specialization.ensembles`.
 """
 
 # %%
@@ -16,8 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from examples.specialization.ensembles import FACTORS, QUICK_SAMPLES, SAMPLES, train_pairs
+from examples.specialization.polarity import QUICK_SAMPLES
 from examples.style import BLUE, GREY, ORANGE, new_figure, run
+from proofs.specialization.ensembles import FACTORS, SAMPLES, train_pairs
 from solvers.training.measures import best_student, best_teacher, evaluation_loss, fan_out
 
 _NODES, _POLARITY = 10, 1.0

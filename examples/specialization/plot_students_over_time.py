@@ -1,7 +1,7 @@
 """Figure 6 of the specialization paper: every student node's correlation with each of the five strongest teacher nodes, three seeds, p = 1.
 
 10 teacher nodes, 2x students, 40 epochs. A student keeps its colour in the panels of a row: that of the teacher node it ends with (grey: none, or a weaker one); drawn thick if it was
-nearer to a stronger node on the way, which is the shift of focus the text describes. Settings: `examples.specialization.ensembles`.
+nearer to a stronger node on the way, which is the shift of focus the text describes. Settings: `proofs.specialization.ensembles`.
 """
 
 # %%
@@ -16,8 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from examples.specialization.ensembles import QUICK_SAMPLES, SAMPLES, flow_of, train_pairs
+from examples.specialization.polarity import QUICK_SAMPLES
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
+from proofs.specialization.ensembles import SAMPLES, flow_of, train_pairs
 from solvers.training.measures import correlations
 
 _NODES, _SHOWN, _FACTOR = 10, 5, 2

@@ -1,7 +1,7 @@
 """Figure 5 of the specialization paper: how often each teacher node is covered, by polarity and over-realisation, and what the gradient flow covers.
 
 20 teacher nodes, students with 1, 2, 5 and 10 times as many, 32 seeds; a node is covered if some student node's activations correlate with its own above 0.95. Settings:
-`examples.specialization.ensembles`.
+`proofs.specialization.ensembles`.
 """
 
 # %%
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from examples.specialization.ensembles import polarity_flows, polarity_runs
+from examples.specialization.polarity import polarity_flows, polarity_runs
 from examples.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure, run
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)

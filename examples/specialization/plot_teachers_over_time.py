@@ -18,7 +18,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from examples.specialization.ensembles import polarity_flows, polarity_runs
+from examples.specialization.polarity import polarity_flows, polarity_runs
 from examples.style import GREY, new_figure, run
 
 _FACTOR = 5
