@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from alignmath.arrays import Array
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU
+from alignmath.networks import TwoLayerReLU
 
 __all__ = ["CriticalPoints", "MinNormSolution", "NotCertified", "RunStatus", "Training", "Trajectory"]
 
@@ -78,17 +79,17 @@ class Training:
     """Runs of SGD, see `training.train`, measured at K epochs; `(...)` is the batch of runs, E the number of epochs.
 
     epochs: `(K,)`, how many were trained before each measurement. measured: by name, `(K, ..., *)`, NaN for a run
-    that has diverged. history: the students at these epochs, a batch `(K, ...)` of networks; None unless the weights
-    were to be kept. students: the networks at the end; of a run that diverged, the last ones seen finite. loss:
-    `(..., E)`, the mean over the batches of each epoch, NaN from the epoch of divergence on. status: `(...)`,
-    `RunStatus.FINISHED` or `DIVERGED`; stopped: `(...)`, the steps taken, of a diverged run the number (from 0) of
-    the step whose loss was the first not to be finite. seconds: wall time of this call.
+    that has diverged. history: the students at these epochs (networks of their kind), a batch `(K, ...)` of networks;
+    None unless the weights were to be kept. students: the networks at the end; of a run that diverged, the last ones
+    seen finite. loss: `(..., E)`, the mean over the batches of each epoch, NaN from the epoch of divergence on.
+    status: `(...)`, `RunStatus.FINISHED` or `DIVERGED`; stopped: `(...)`, the steps taken, of a diverged run the
+    number (from 0) of the step whose loss was the first not to be finite. seconds: wall time of this call.
     """
 
     epochs: Array
     measured: dict[str, Array]
-    history: DeepReLU | ConvReLU | None
-    students: DeepReLU | ConvReLU
+    history: Any
+    students: Any
     loss: Array
     status: Array
     stopped: Array

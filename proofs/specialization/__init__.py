@@ -1,7 +1,8 @@
 """The claims of the specialization paper, in its order.
 
 `gradient_rule`, `regions`: Section 3; from `sample_gradients` to `random_weights`: critical points, Section 4; from `planks` to
-`near_critical`: small gradients (Theorem 5); from `weight_dynamics` to `early_growth`: Section 5.
+`near_critical`: small gradients (Theorem 5); from `weight_dynamics` to `early_growth`: Section 5; the
+`_experiments` on settings, figures and deep networks: Section 6.
 """
 
 from . import (
@@ -9,8 +10,10 @@ from . import (
     balanced,
     boundaries,
     constructed_points,
+    deep_experiments,
     early_growth,
     escape_experiments,
+    figure_experiments,
     flow_experiments,
     gradient_rule,
     independence,
@@ -20,6 +23,7 @@ from . import (
     random_weights,
     regions,
     sample_gradients,
+    setup_experiments,
     slow_escape,
     spherical,
     symmetric_flow,
@@ -56,4 +60,7 @@ CLAIMS = (
     *slow_escape.CLAIMS,
     *escape_experiments.CLAIMS,
     *early_growth.CLAIMS,
+    *setup_experiments.CLAIMS,
+    *figure_experiments.CLAIMS,
+    *deep_experiments.CLAIMS,
 )

@@ -8,7 +8,6 @@ students start with torch.nn's weights; one seed.
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from solvers.training.measures import best_teacher, evaluation_loss, rho_mean
 __all__ = ["HIDDEN", "run_deep"]
 
 HIDDEN = (50, 75, 100, 125)
-_QUICK = (10, 12, 14, 16)
 
 
 def _strength(evaluation: Evaluation, layer: int) -> Any:
@@ -30,22 +28,28 @@ def _strength(evaluation: Evaluation, layer: int) -> Any:
 
 
 def run_deep(
-    law: InputLaw, factor: float, epochs: int, record: list[int], samples: int, *, quick: bool, checkpoint: Path | None
+    law: InputLaw,
+    factor: float,
+    record: list[int],
+    samples: int,
+    *,
+    hidden: tuple[int, ...] = HIDDEN,
+    nodes: bool = True,
+    **options: Any,
 ) -> dict[str, np.ndarray]:
-    """One run: by layer 1..4 the correlation of each student node with its best teacher `(K, n)` and its `sqrt(E beta_kk)`; the losses and `rho_mean (K, 4)`."""
+    """One run of `record[-1]` epochs, measured at the epochs `record (K,)`.
+
+    Returns `loss (K,)`, `rho (K, 4)`, the mean best correlation of teacher nodes by layer, and, with `nodes`, for each layer k from 1 to 4 `correlation_k (K, n)` of each student node with its best
+    teacher node and `strength_k (K, n)`, its `sqrt(E beta_kk)`. options: of `train`.
+    """
     rng = np.random.default_rng([40, law.dimension])
-    hidden = _QUICK if quick else HIDDEN
     teacher = random_teacher((law.dimension, *hidden, 50), rng, inputs=law.sample(rng, 10_000), gain=2**0.5)
-    student = random_student(teacher, factor, rng)
-    layers = range(1, 5)
     measures: dict[str, Any] = {"loss": evaluation_loss, "rho": rho_mean}
-    measures |= {f"correlation_{k}": partial(best_teacher, layer=k) for k in layers} | {
-        f"strength_{k}": partial(_strength, layer=k) for k in layers
-    }
+    for k in range(1, 5) if nodes else ():
+        measures |= {f"correlation_{k}": partial(best_teacher, layer=k), f"strength_{k}": partial(_strength, layer=k)}
     runs = train(
-        student, teacher, law,
-        epochs=epochs, record=record, samples=samples, fresh=True, loss="mean_squared", learning_rate=0.01, dtype="float32", seed=4,
-        measures=measures, evaluation=1_000 if quick else 10_000, progress=not quick, checkpoint=checkpoint,
+        random_student(teacher, factor, rng), teacher, law,
+        epochs=record[-1], record=record, samples=samples, fresh=True, loss="mean_squared", learning_rate=0.01, dtype="float32", seed=4, measures=measures, **options,
     )  # fmt: skip
     return {
         "epochs": runs.epochs,

@@ -39,8 +39,6 @@ def plane_runs(seeds: int, samples: int) -> dict[str, np.ndarray]:
         epochs=record[-1], record=record, samples=samples, measures=measures, keep_weights=True, seed=np.arange(seeds),
     )  # fmt: skip
     history = runs.history
-    assert isinstance(history, DeepReLU)
-    assert history.biases is not None
     target = stacked(teachers)
     assert target.biases is not None
     return {
