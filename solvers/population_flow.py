@@ -25,6 +25,8 @@ __all__ = ["PopulationFlow", "population_flow"]
 _EXPLICIT = ("RK23", "RK45", "DOP853")
 _SHORTEST = 1e-12
 """A student this much shorter than the largest hidden weight has collapsed."""
+_UNRESOLVED = 100
+"""So has one of so many absolute tolerances: the stepper would rattle about the kink at 0 with ever smaller steps."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def population_flow(
     student, teacher: single NumPy networks of depth 2 without biases, weights `(m, d)` and `(C, m)`. times: `(K,)`,
     increasing, K at least 2. scale: standard deviation s of the inputs; time runs s^2 times as fast as for s = 1.
     train_output: whether V moves, or W alone. method: "DOP853", "RK45" or "RK23": explicit steppers, as there are
-    tens of thousands of unknowns. The tolerances are those of one step.
+    tens of thousands of unknowns. The tolerances are those of one step; a student shorter than a hundred absolute
+    tolerances counts as collapsed, so pass a small one with tiny initial weights.
 
     Raises `ValueError` for bad input and `ArithmeticError` if the stepper fails.
     """
@@ -96,7 +99,8 @@ def population_flow(
     lengths = np.linalg.norm(hidden, axis=1)
     require_nonzero(lengths[:m], "student.weights[0]", "the correlations need its direction; remove the node")
     require_nonzero(lengths[m:], "teacher.weights[0]", "the correlations need its direction; remove the node")
-    split, rate, floor = m * d, float(scale) ** 2, _SHORTEST * float(np.max(lengths))
+    split, rate = m * d, float(scale) ** 2
+    floor = max(_SHORTEST * float(np.max(lengths)), _UNRESOLVED * absolute_tolerance)
 
     def own(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hidden weights `(..., m, d)` and fan-outs `(..., m, C)` of the students in states `(..., unknowns)`."""

@@ -46,8 +46,8 @@ def test_one_output_flows_as_the_scalar_network(train_output):
 def test_the_flow_follows_small_steps_along_the_derivatives_of_a_sampled_loss():
     """Full-batch descent on a sample, by torch: no closed form, so equal only up to the sample's and the step's error."""
     student, teacher = pair(2)
-    scale, step, steps = 1.3, 0.01, 150
-    x = torch.tensor(scale * np.random.default_rng(3).standard_normal((60_000, 4)))
+    scale, step, steps = 1.3, 0.02, 75
+    x = torch.tensor(scale * np.random.default_rng(3).standard_normal((20_000, 4)))
     hidden, output = (torch.tensor(w, requires_grad=True) for w in student.weights)
     goal = torch.relu(x @ torch.tensor(teacher.weights[0]).T) @ torch.tensor(teacher.weights[1]).T
     losses = []
@@ -59,7 +59,7 @@ def test_the_flow_follows_small_steps_along_the_derivatives_of_a_sampled_loss():
             hidden -= step * slopes[0]
             output -= step * slopes[1]
     found = population_flow(student, teacher, step * np.arange(steps + 1), scale=scale)
-    np.testing.assert_allclose(found.loss, losses, rtol=0.03)
+    np.testing.assert_allclose(found.loss, losses, rtol=0.05)
     assert losses[-1] < 0.3 * losses[0]
 
 
@@ -99,12 +99,24 @@ def test_correlations_are_those_of_samples_and_end_at_one_where_a_teacher_is_fou
 
 def test_the_flow_ends_where_a_student_shrinks_to_nothing():
     opposite = DeepReLU(([[-1.0, 0.0]], [[1.0]]))  # with V fixed it keeps its direction and decays like exp(-t/2)
-    found = population_flow(opposite, ONE, np.linspace(0, 100, 11), train_output=False)
+    found = population_flow(opposite, ONE, np.linspace(0, 100, 11), train_output=False, absolute_tolerance=1e-15)
     assert found.status is RunStatus.COLLAPSED
     assert found.stopped == pytest.approx(2 * math.log(1e12), rel=1e-3)
     assert found.students.batch == (11,)
     np.testing.assert_allclose(found.students.weights[0][1], [[-math.exp(-5), 0.0]], rtol=1e-5)
     np.testing.assert_allclose(found.correlations[:, 0, 0], -1 / (math.pi - 1))
+
+
+def test_a_student_that_is_pushed_into_zero_ends_the_flow_and_does_not_rattle_there():
+    rng = np.random.default_rng(13)
+    teacher = DeepReLU((rng.standard_normal((3, 4)), rng.standard_normal((2, 3))))
+    statuses = []
+    for _ in range(5):
+        student = DeepReLU((0.3 * rng.standard_normal((4, 4)), 2 * rng.standard_normal((2, 4))))
+        found = population_flow(student, teacher, [0, 20], train_output=False)
+        statuses.append(found.status)
+        assert found.evaluations < 5_000
+    assert RunStatus.COLLAPSED in statuses
 
 
 @pytest.mark.parametrize(

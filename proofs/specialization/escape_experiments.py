@@ -81,7 +81,7 @@ def _measured_law(effort: Effort) -> Outcome:
 
 def _measured_fixed(effort: Effort) -> Outcome:
     d = Derivation("beyond.special.slow")
-    least = 6 if effort is Effort.FULL else 5
+    least = 6 if effort is Effort.FULL else 4
     epsilons = 10.0 ** -np.arange(1, least + 1)
     rows = []
     for epsilon in epsilons:

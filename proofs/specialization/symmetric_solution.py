@@ -28,7 +28,7 @@ def _printed_alignment(effort: Effort) -> Outcome:
     d.certificate(
         "a stationary point",
         formulas.symmetric_residual(target, [1, 1], stuck) == sp.zeros(2, 1),
-        r"$w^*=(1,0)$, $a_1=a_2=1$, $w_{1,2}=(\frac12,\pm\frac12)$: $r=0$, so nothing moves, with $\hat w_1\ne\hat w_2$ and both $45$ degrees off $w^*$.",
+        r"$w^*=(1,0)$, $a_1=a_2=1$, $w_{1,2}=(\frac12,\pm\frac12)$: $r=0$ (and all $h_k=0$), so nothing moves, with $\hat w_1\ne\hat w_2$ and both $45$ degrees off $w^*$.",
         reason="rationals",
     )
     x, y, gap = sp.symbols("x y g", positive=True)
@@ -36,10 +36,10 @@ def _printed_alignment(effort: Effort) -> Outcome:
     residual, length = formulas.symmetric_residual(target, [1, 1], pair), sp.sqrt(x**2 + y**2)
     moved = [formulas.velocity(length, residual) for _ in pair]
     d.identity(
-        "and flows with all $h_k>0$ that end beside it",
+        "and flows that end beside it",
         moved[0],
         sp.Matrix([length * (1 - 2 * x), 0]),
-        r"From $w_{1,2}=(x,\pm y)$, $0<x<\frac12$, $y>0$: $r=(1-2x,0)$, both move along $w^*$ only, and $y$ is constant.",
+        r"Now all $h_k>0$. From $w_{1,2}=(x,\pm y)$, $0<x<\frac12$, $y>0$: $r=(1-2x,0)$, both move along $w^*$ only, and $y$ is constant.",
         shown=r"\frac{dw_{1,2}}{dt}=\sqrt{x^2+y^2}\,(1-2x,\,0)",
     )
     d.identity("the mirror image", moved[1], moved[0], shown=r"\frac{dw_1}{dt}=\frac{dw_2}{dt}")
@@ -56,7 +56,7 @@ def _printed_alignment(effort: Effort) -> Outcome:
         "they never reach w*",
         moved[0].subs(x, half),
         sp.zeros(2, 1),
-        r"$x=\frac12$ is stationary, so $x<\frac12$ at all times (solutions do not cross): $|w_k|<\sqrt{\frac14+y^2}$, the angle between $\hat w_k$ and $w^*$ stays above $\arctan2y$, $\hat w_1\ne\hat w_2$, and no student goes to $w^*$.",
+        r"$x=\frac12$ is stationary, so $x<\frac12$ at all times (solutions do not cross): $|w_k|<\sqrt{\frac14+y^2}$, the angle between $\hat w_k$ and $w^*$ stays above $\arctan(2y)$, $\hat w_1\ne\hat w_2$, and no student goes to $w^*$.",
         shown=r"\frac{dx}{dt}=0\text{ at }x=\tfrac12",
     )
     return d.refuted(
@@ -108,7 +108,7 @@ def _alignment(effort: Effort) -> Outcome:
         "angles",
         ((n - p) / (n + p)).subs(p, n * sp.cos(2 * phi)),
         sp.tan(phi) ** 2,
-        r"$\varphi_k=2\phi$, $p_k=n_k\cos\varphi_k$. So $\tan\frac{\varphi_k}2$ falls like $1/E$: $\frac{d}{dt}\ln\tan\frac{\varphi_k}2=-\rho$.",
+        r"$p_k=n_k\cos\varphi_k$. So $\tan\frac{\varphi_k}2$ falls like $1/E$: $\frac{d}{dt}\ln\tan\frac{\varphi_k}2=-\rho$.",
         shown=r"\tan^2\tfrac{\varphi_k}2=\frac{n_k-p_k}{n_k+p_k}=\frac{B_k}{A_kE^2}",
     )
     _growth_steps(d, E, A, B, omega)
@@ -174,7 +174,7 @@ def _solution_attack(effort: Effort) -> Attack:
     """Random starts of 1 to 5 students in 2 to 6 dimensions against the closed form of the end, which they approach at the rate `sqrt(omega^2 + A B)`."""
     rng = np.random.default_rng(621)
     errors = []
-    for _ in range(effort.count(25, 1_000)):
+    for _ in range(effort.count(12, 500)):
         target, weights, students = random_start(rng, scale=10 ** rng.uniform(-2, 0.5))
         residual = target - weights @ students
         e = residual / np.linalg.norm(residual)
