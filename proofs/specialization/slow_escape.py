@@ -229,14 +229,14 @@ def _fixed_time(d: Derivation, opening: sp.Expr, length_rate: sp.Expr, pull: sp.
         (b * pull / (2 * pi)) / (b * s * sp.sin(s) / (2 * pi * m)) / m,
         pull / (s * sp.sin(s)),
         r"So $m=n_0e^{G(\delta)}$, and $\tau=\frac{2\pi n_0}b\,J$ at $\delta_0$.",
-        shown=r"\frac{d}{d\delta}\ln m=\frac{\sin\delta-\delta\cos\delta}{\delta\sin\delta}",
+        shown=r"\frac{d}{d\delta}\ln(m)=\frac{\sin\delta-\delta\cos\delta}{\delta\sin\delta}",
     )
     total = formulas.fixed_escape_time(J, first, a, b)
     d.identity(
         "the time",
         2 / a**2 * (sp.exp(a**2 * total / 2) - 1),
         2 * pi * first / b * J,
-        shown=r"T=\frac2{a^2}\ln\Big(1+\frac{\pi n_0a^2}bJ\Big)",
+        shown=r"T=\frac2{a^2}\ln\Big(1+\frac{\pi n_0a^2}b\,J\Big)",
     )
     domain, k = (s, pi - s), sp.Symbol("k", positive=True)
     sine = sp.Symbol("m", positive=True)
