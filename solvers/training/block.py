@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,7 +204,7 @@ def finish(
         alive = state.alive
         used = {name: hyper[name] if bool((hyper[name] > 0).any()) else None for name in ("momentum", "weight_decay")}
         rate = torch.where(alive, hyper["learning_rate"] * plan.factors[state.epoch], 0.0)
-        rates = Rates(rate, **used, nesterov=plan.nesterov)
+        rates = Rates(rate, used["momentum"], used["weight_decay"], plan.nesterov)
         for batches in data.batches(state.epoch, state.step):
             for kept, parameter in zip(backup, state.parameters, strict=True):
                 kept.copy_(parameter)
@@ -212,13 +212,14 @@ def finish(
             for k, (x, y) in enumerate(zip(batches.inputs, batches.targets, strict=True)):
                 first = state.epoch + batches.first + k == 0
                 plan.step(state.parameters, state.speeds, first, x, y, rates, losses[k])
+            losses = plan.form.losses(losses, data.batch, data.outputs)
             state.losses[:, state.epoch] += losses.sum(0) / data.steps
             state.step = batches.first + len(losses)
             lost = alive & ~(_finite(state.parameters) & losses.isfinite().all(0))
             if bool(lost.any()):
                 _put_away(state, backup, lost, losses, state.epoch * data.steps + batches.first)
                 alive = alive & ~lost
-                rates.learning_rate[lost] = 0.0
+                rates = replace(rates, learning_rate=torch.where(alive, rates.learning_rate, 0.0), _scaled={})
             plan.bar.update(len(losses))
             if state.step < data.steps:
                 save()

@@ -65,6 +65,11 @@ class Samples:
         """Batches of an epoch; what is left over of the samples is not seen in that epoch."""
         return self.samples // self.batch
 
+    @property
+    def outputs(self) -> int:
+        """Dimension of the targets; 1 for labels."""
+        return self._values[1].shape[2] if self._values[1].ndim > 2 else 1
+
     def _prepare(self, epoch: int) -> None:
         """Draw the inputs of the epoch, or of all epochs, if that has not been done."""
         wanted, law = epoch if self.fresh else 0, self._law

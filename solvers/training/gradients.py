@@ -9,7 +9,7 @@ gradient.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from alignmath.networks import ConvReLU, DeepReLU
@@ -31,6 +31,13 @@ class Rates:
     momentum: torch.Tensor | None
     weight_decay: torch.Tensor | None
     nesterov: bool
+    _scaled: dict[float, torch.Tensor] = field(default_factory=dict)
+
+    def downhill(self, factor: float) -> torch.Tensor:
+        """`-factor * learning_rate`, `(n, 1, 1)`, computed once."""
+        if factor not in self._scaled:
+            self._scaled[factor] = (-factor * self.learning_rate).view(-1, 1, 1)
+        return self._scaled[factor]
 
     def fitted(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Learning rate, momentum and weight decay, shaped to multiply `like`."""
@@ -57,27 +64,28 @@ def descend(
         parameter.sub_(rate * slope)
 
 
-def residual(output: torch.Tensor, target: torch.Tensor, loss: str, losses: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Slope of the batch's loss by the outputs, up to a factor that is returned too; writes each run's loss to
-    `losses (n,)`.
+def residual(output: torch.Tensor, target: torch.Tensor, loss: str, found: torch.Tensor) -> torch.Tensor:
+    """Slope of the batch's loss by the outputs, up to the factor `loss_factor`; writes what `LayeredStep.losses`
+    takes to `found`.
 
-    output: `(n, B, C)`, overwritten. target: `(n, B, C)`, or labels `(n, B)` for cross_entropy.
+    output: `(n, B, C)`, overwritten. target: `(n, B, C)`, or labels `(n, B)` for cross_entropy. found: `(n,)`.
     """
     import torch
 
-    batch, classes = output.shape[1:]
     if loss == "cross_entropy":
         logs = output - output.logsumexp(2, keepdim=True)
         index = target[..., None]
-        losses.copy_(-logs.gather(2, index)[..., 0].mean(1))
+        found.copy_(-logs.gather(2, index)[..., 0].mean(1))
         slope = logs.exp_()
-        slope.scatter_add_(2, index, slope.new_full((), -1.0).expand(index.shape))
-        return slope, 1 / batch
+        return slope.scatter_add_(2, index, slope.new_full((), -1.0).expand(index.shape))
     slope = output.sub_(target)
-    torch.linalg.vector_norm(slope, dim=(1, 2), out=losses)
-    factor = 1 / batch if loss == "half_squared" else 2 / (batch * classes)
-    losses.square_().mul_(factor / 2)
-    return slope, factor
+    torch.linalg.vector_norm(slope, dim=(1, 2), out=found)
+    return slope
+
+
+def loss_factor(loss: str, batch: int, outputs: int) -> float:
+    """What the slope that `residual` returns is multiplied with."""
+    return 2 / (batch * outputs) if loss == "mean_squared" else 1 / batch
 
 
 class LayeredStep:
@@ -120,9 +128,9 @@ class LayeredStep:
             else:
                 value = torch.bmm(values[-1], weight.mT, out=room[index])
             values.append(value.relu_() if index + 1 < self.depth else value)
-        slope, factor = residual(values.pop(), target, self.loss, losses)
-        plain = rates.momentum is None
-        slope = slope.mul_((-factor * rates.learning_rate).view(-1, 1, 1) if plain else factor)
+        slope = residual(values.pop(), target, self.loss, losses)
+        factor, plain = loss_factor(self.loss, x.shape[1], slope.shape[2]), rates.momentum is None
+        slope = slope.mul_(rates.downhill(factor) if plain else factor)
         slopes: list[torch.Tensor] = [slope] * len(parameters)
         for index in range(self.depth - 1, -1, -1):
             back = torch.bmm(slope, weights[index], out=room[self.depth + index]) if index else None
@@ -142,6 +150,12 @@ class LayeredStep:
                 slope = torch.ops.aten.threshold_backward.grad_input(back, values[index], 0, grad_input=back)
         if not plain:
             descend(parameters, slopes, speeds, first, rates)
+
+    def losses(self, found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
+        """The losses of steps `(K, n)` from what the steps wrote, in place: squared norms, here all at once."""
+        if self.loss == "cross_entropy":
+            return found
+        return found.square_().mul_(loss_factor(self.loss, batch, outputs) / 2)
 
     def _buffers(self, x: torch.Tensor, weights: list[torch.Tensor]) -> list[torch.Tensor]:
         """Room for the activations and, from index depth on, for the slopes by the inputs of each layer."""
@@ -170,6 +184,11 @@ class ConvolutionalStep:
         k = self.kernels
         biases = tuple(parameters[k + 1 :]) if self.biased else None
         return ConvReLU(tuple(parameters[:k]), parameters[k], biases, self.strides)
+
+    @staticmethod
+    def losses(found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
+        """The losses of steps, which is what the steps wrote."""
+        return found
 
     def forward(self, parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Outputs `(B, C)` of one network at images `(B, c, h, w)`."""
