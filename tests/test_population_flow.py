@@ -44,11 +44,10 @@ def test_one_output_flows_as_the_scalar_network(train_output):
     np.testing.assert_allclose(found.loss, expected.loss, atol=1e-8)
 
 
-@pytest.mark.parametrize(("loss", "speed"), [("half_squared", 1), ("mean_squared", 2 / 3)])
-def test_sgd_with_a_small_learning_rate_follows_the_flow(loss, speed):
+def test_sgd_with_a_small_learning_rate_follows_the_flow():
     student, teacher = pair(8, (6, 3, 3), 2)
     runs = DeepReLU(tuple(np.repeat(w[None], 4, axis=0) for w in student.weights))
-    rate, steps, epochs = 0.02, 50, 4
+    rate, steps, epochs = 0.03, 40, 3
     trained = train(
         runs,
         teacher,
@@ -58,11 +57,11 @@ def test_sgd_with_a_small_learning_rate_follows_the_flow(loss, speed):
         batch=32,
         samples=32 * steps,
         fresh=True,
-        loss=loss,
+        loss="mean_squared",  # 2 / 3 of the time, for three outputs
         record=range(epochs + 1),
         keep_weights=True,
     )
-    found = population_flow(student, teacher, rate * speed * steps * np.arange(epochs + 1), scale=1.4)
+    found = population_flow(student, teacher, rate * 2 / 3 * steps * np.arange(epochs + 1), scale=1.4)
     losses = vector_population.loss(trained.history, teacher, 1.4)
     np.testing.assert_allclose(losses.mean(axis=1), found.loss, rtol=0.08)
     assert found.loss[-1] < 0.5 * found.loss[0]

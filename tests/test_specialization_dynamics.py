@@ -121,7 +121,6 @@ ALTERED: list[tuple[str, Any, str, Callable[..., Any], str]] = [
     ("weak teachers first", early_growth, "covered", teachers_exchanged, "beyond.special.strong_first.measured"),
     ("a sum for a difference", formulas, "difference_rate", lambda f: lambda h, k, S: (k - h) * (h - k + S), "special.thm7.measured"),
     ("alignment by the square root", flow_experiments, "final_angles", lambda f: lambda *args: tuple(x**0.5 for x in f(*args)), "special.thm7.align.measured"),
-    ("longer integrals", escape_experiments, "escape_integrals", scaled(1.002), "special.slow.measured"),
     ("longer logarithms", escape_experiments, "escape_integrals", scaled(1.002), "beyond.special.slow.measured"),
 ]  # fmt: skip
 
