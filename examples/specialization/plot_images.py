@@ -14,7 +14,7 @@ Students: torch's default initial weights, four seeds for each size, 100 epochs 
 constant learning rate (teacher 0.05, students 0.005) that falls linearly to 0 over the second half.
 
 With `--cifar FOLDER`, where the folder holds the "python version" of CIFAR-10, the paper's channels and batches of 64; correlations and the accuracy by epoch
-are then measured on 500 images. Take a GPU for that; torch uses it if there is one.
+are then measured on 500 images. Take a GPU for that; torch uses it if there is one. (Tried on small files of that form only.)
 """
 
 # %%
