@@ -193,6 +193,22 @@ def batch_of(network, runs: int) -> list:
     return [DeepReLU(weights, biases)] * runs
 
 
+def test_weights_that_are_finite_and_outputs_that_are_not_are_measured_as_nan():
+    rng = np.random.default_rng(0)
+    law = Gaussian(5, 1.0)
+    teacher = random_teacher((5, 4, 4, 4, 4, 2), rng, inputs=law.sample(rng, 100))
+    students = random_student(teacher, 2, rng, batch=(4,))
+    found = train(
+        students, teacher, law,
+        epochs=2, samples=32, batch=32, learning_rate=[0.01, 1e12, 1e12, 1e12], dtype="float32",
+        record=[0, 1, 2], measures=[rho_mean, evaluation_loss], evaluation=100,
+    )  # fmt: skip
+    assert [run for run, _ in found.diverged] == [(1,), (2,), (3,)]
+    assert np.isfinite(found.measured["rho_mean"][:, 0]).all()
+    assert np.isnan(found.measured["rho_mean"][1:, 1:]).all()
+    assert np.isnan(found.measured["evaluation_loss"][1:, 1:]).all()
+
+
 KILLED = """
 import sys
 sys.path.insert(0, {tests!r})

@@ -143,15 +143,14 @@ class Watch:
         per_run = sum(widths) * math.prod(self.inputs.shape[3:]) * self.inputs.shape[1] * self.inputs.element_size()
         most = max(1, _ACTIVATIONS // per_run)
         found: dict[str, list[torch.Tensor]] = {name: [] for name in plan.measures}
+        sound = state.alive
         for k in range(0, n, most):
             part = slice(k, k + most)
-            seen = Evaluation(
-                plan.form.pack([p[part] for p in state.parameters]),
-                None if teachers is None else plan.teacher_form.pack([p[part] for p in teachers]),
-                rows(self.inputs, part),
-                rows(self.targets, part),
-                state.epoch,
-            )
+            seen = self._seen(state, teachers, part, sound)
+            outputs = seen.student_activations[-1].isfinite().flatten(1).all(1)
+            if not bool(outputs.all()):  # finite weights whose outputs are not: about to diverge
+                sound = sound & torch.cat([sound[:k], outputs, sound[k + most :]])
+                seen = self._seen(state, teachers, part, sound)
             for name, measure in plan.measures.items():
                 value = measure(seen)
                 if (
@@ -166,8 +165,22 @@ class Watch:
                 found[name].append(value)
         result = {name: torch.cat(values) for name, values in found.items()}
         for value in result.values():
-            value[~state.alive] = math.nan
+            value[~sound] = math.nan
         return result | kept
+
+    def _seen(self, state: State, teachers: list[torch.Tensor] | None, part: slice, sound: torch.Tensor) -> Evaluation:
+        """Some runs for the measures; those that are not `sound` with weights 0."""
+        import torch
+
+        keep = [sound[part].view(-1, *(1,) * (p.ndim - 1)) for p in state.parameters]
+        parameters = [torch.where(k, p[part], 0.0) for k, p in zip(keep, state.parameters, strict=True)]
+        return Evaluation(
+            self.plan.form.pack(parameters),
+            None if teachers is None else self.plan.teacher_form.pack([p[part] for p in teachers]),
+            rows(self.inputs, part),
+            rows(self.targets, part),
+            state.epoch,
+        )
 
 
 def finish(

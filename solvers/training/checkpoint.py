@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import replace_file
 
 __all__ = ["Checkpoint", "digest"]
 
@@ -41,7 +42,7 @@ class Checkpoint:
                     f"checkpoint {folder} is of a call with other {', '.join(differ)}; pass or make another"
                 )
         else:
-            self._replace(record, lambda file: file.write((json.dumps(asked, indent=1) + "\n").encode()))
+            replace_file(record, lambda file: file.write((json.dumps(asked, indent=1) + "\n").encode()))
 
     def finished(self, number: int) -> dict[str, np.ndarray] | None:
         """The outcome of a block that has been trained to the end, if it has."""
@@ -53,11 +54,11 @@ class Checkpoint:
 
     def save_running(self, number: int, arrays: dict[str, np.ndarray]) -> None:
         """Write the state of a block, in place of an earlier one, in one move."""
-        self._replace(self.folder / f"running-{number:04d}.npz", lambda file: _write(file, arrays))
+        replace_file(self.folder / f"running-{number:04d}.npz", lambda file: _write(file, arrays))
 
     def save_finished(self, number: int, arrays: dict[str, np.ndarray]) -> None:
         """Write the outcome of a block."""
-        self._replace(self.folder / f"block-{number:04d}.npz", lambda file: _write(file, arrays))
+        replace_file(self.folder / f"block-{number:04d}.npz", lambda file: _write(file, arrays))
         (self.folder / f"running-{number:04d}.npz").unlink(missing_ok=True)
 
     @staticmethod
@@ -66,15 +67,6 @@ class Checkpoint:
             return None
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-
-    @staticmethod
-    def _replace(path: Path, write: Any) -> None:
-        draft = path.with_suffix(".draft")
-        with open(draft, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
 
 
 def _write(file: Any, arrays: dict[str, Any]) -> None:
