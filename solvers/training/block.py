@@ -176,7 +176,7 @@ class Watch:
         parameters = [torch.where(k, p[part], 0.0) for k, p in zip(keep, state.parameters, strict=True)]
         return Evaluation(
             self.plan.form.pack(parameters),
-            None if teachers is None else self.plan.teacher_form.pack([p[part] for p in teachers]),
+            None if teachers is None else self.plan.teacher_form.network([p[part] for p in teachers]),
             rows(self.inputs, part),
             rows(self.targets, part),
             state.epoch,

@@ -48,8 +48,10 @@ class Samples:
         batch: int,
         fresh: bool,
         like: torch.Tensor,
+        widened: Callable[[torch.Tensor], torch.Tensor],
     ) -> None:
         self.seeds, self.samples, self.batch, self.fresh, self.like = seeds, samples, batch, fresh, like
+        self._widened = widened
         self._law = inputs if isinstance(inputs, InputLaw) else None
         self._teacher = targets if isinstance(targets, DeepReLU | ConvReLU) else None
         self._values: list[torch.Tensor] = []
@@ -58,7 +60,7 @@ class Samples:
         if self._law is None:
             given: Any = inputs
             wanted: Any = targets if self._teacher is None else outputs(self._teacher, given)
-            self._values = [given, wanted]
+            self._values = [widened(given), wanted]
 
     @property
     def steps(self) -> int:
@@ -77,7 +79,7 @@ class Samples:
             return
         drawn = _stacked(lambda seed: epoch_inputs(law, seed, self.samples, wanted), self.seeds, self.like)
         assert self._teacher is not None  # a law comes with a teacher
-        self._epoch, self._values = wanted, [drawn, outputs(self._teacher, drawn)]
+        self._epoch, self._values = wanted, [self._widened(drawn), outputs(self._teacher, drawn)]
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batches]:
         """The batches of an epoch from step `start` on, a few at a time. What is yielded is overwritten by the next."""

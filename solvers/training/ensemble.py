@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_CACHE = 2 << 20
+_CACHE = 4 << 20
 """Bytes of parameters of a block of runs on a CPU."""
-_MEMORY = 1 << 29
+_MEMORY = 1 << 30
 """Bytes of drawn samples of a block of runs on a CPU; on a GPU, eight times as much."""
 
 
@@ -208,11 +208,11 @@ def train(
                 outcomes.append(done)
                 continue
             part = slice(begin, min(begin + size, runs))
-            state = State.at_start([p[part].clone(memory_format=torch.contiguous_format) for p in starts], epochs)
+            state = State.at_start(form.enter([p[part] for p in starts]), epochs)
             running = files.running(number) if files else None
             if running is not None:
                 state.restore(running)
-            own_teachers = None if teachers is None else plan.teacher_form.pack([p[part] for p in teachers])
+            own_teachers = None if teachers is None else plan.teacher_form.network([p[part] for p in teachers])
             data = Samples(
                 inputs if given is None else rows(given, part),
                 own_teachers if own_teachers is not None else rows(numbers, part),
@@ -221,6 +221,7 @@ def train(
                 batch=batch,
                 fresh=fresh,
                 like=like,
+                widened=form.widened,
             )
             if isinstance(seen, int):
                 watched = evaluation_inputs(inputs, seeds[part], seen, like) if plan.measures else None

@@ -3,7 +3,8 @@ convolutional ones.
 
 Parameters carry the runs in their first dimension. By hand a step takes one batched product for each layer and
 direction, and the products of the backward pass are added to the weights in place, so that plain SGD never forms a
-gradient.
+gradient. `unpack` and `network` take networks apart and put them together; `enter` and `pack` are the way from such
+arrays to the parameters that a step works on, and from these to networks.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ class Rates:
         shape = (-1, *(1,) * (like.ndim - 1))
         momentum, decay = (None if r is None else r.view(shape) for r in (self.momentum, self.weight_decay))
         return self.learning_rate.view(shape), momentum, decay
+
+
+def _filled(count: int) -> int:
+    """The next multiple of 8."""
+    return -(-count // 8) * 8
 
 
 def descend(
@@ -89,23 +95,58 @@ def loss_factor(loss: str, batch: int, outputs: int) -> float:
 
 
 class LayeredStep:
-    """Steps of fully connected networks. parameters: W_1, ..., W_L `(n, n_l, n_{l-1})`, then b_1, ..., b_L `(n, 1,
-    n_l)` if any."""
+    """Steps of fully connected networks.
+
+    Biases are taken into the weights, as in the specialization paper: the parameter of layer l is the augmented
+    `[[W_l, b_l], [0, 1]]`, whose last row makes a node that is always 1 for the next layer, and that of the output
+    `[W_L, b_L]`. Rows and columns are filled with zeros, which stay zeros, up to a multiple of 8, for aligned memory.
+    """
 
     def __init__(self, networks: DeepReLU, loss: str) -> None:
-        self.depth, self.loss = networks.depth, loss
+        self.depth, self.widths, self.loss = networks.depth, networks.widths, loss
         self.biased = networks.biases is not None
         self._room: dict[tuple[int, ...], Any] = {}
 
     @staticmethod
     def unpack(networks: DeepReLU) -> list[Any]:
-        """The parameters of a batch of networks, in order, as they are."""
-        return [*networks.weights, *(b[..., None, :] for b in networks.biases or ())]
+        """The arrays of a batch of networks: the weights, then the biases if any."""
+        return [*networks.weights, *(networks.biases or ())]
+
+    def network(self, arrays: list[Any]) -> DeepReLU:
+        """The networks with these arrays."""
+        return DeepReLU(tuple(arrays[: self.depth]), tuple(arrays[self.depth :]) if self.biased else None)
+
+    def enter(self, arrays: list[torch.Tensor]) -> list[torch.Tensor]:
+        """New parameters `(n, ..., ...)`, one a layer, from arrays with the runs in their first dimension."""
+        if not self.biased:
+            return [array.contiguous().clone() for array in arrays]
+        parameters = []
+        for index in range(self.depth):
+            weight, bias, hidden = arrays[index], arrays[self.depth + index], index + 1 < self.depth
+            rows, columns = self.widths[index + 1], self.widths[index]
+            augmented = weight.new_zeros(len(weight), _filled(rows + 1) if hidden else rows, _filled(columns + 1))
+            augmented[:, :rows, :columns] = weight
+            augmented[:, :rows, columns] = bias
+            if hidden:
+                augmented[:, rows, columns] = 1.0
+            parameters.append(augmented)
+        return parameters
 
     def pack(self, parameters: list[Any]) -> DeepReLU:
-        """The networks with these parameters."""
-        weights, biases = parameters[: self.depth], parameters[self.depth :]
-        return DeepReLU(tuple(weights), tuple(b[..., 0, :] for b in biases) if self.biased else None)
+        """The networks with these parameters, which may have other dimensions in front."""
+        if not self.biased:
+            return self.network(parameters)
+        cut = [p[..., : self.widths[k + 1], : self.widths[k]] for k, p in enumerate(parameters)]
+        return self.network(cut + [p[..., : self.widths[k + 1], self.widths[k]] for k, p in enumerate(parameters)])
+
+    def widened(self, x: torch.Tensor) -> torch.Tensor:
+        """Inputs `(..., d)` as the first layer takes them: with the constant 1 and zeros, where there are biases."""
+        if not self.biased:
+            return x
+        wide = x.new_zeros((*x.shape[:-1], _filled(x.shape[-1] + 1)))
+        wide[..., : x.shape[-1]] = x
+        wide[..., x.shape[-1]] = 1.0
+        return wide
 
     def __call__(
         self,
@@ -117,39 +158,34 @@ class LayeredStep:
         rates: Rates,
         losses: torch.Tensor,
     ) -> None:
-        """One step of every run on its batch, in place: x `(n, B, d)`, target `(n, B, C)` or labels `(n, B)`."""
+        """One step of every run on its batch, in place: x `(n, B, d)` as `widened`, target `(n, B, C)` or labels."""
         import torch
 
-        weights, biases = parameters[: self.depth], parameters[self.depth :]
-        values, room = [x], self._buffers(x, weights)
-        for index, weight in enumerate(weights):
-            if self.biased:
-                value = torch.baddbmm(biases[index], values[-1], weight.mT, out=room[index])
-            else:
-                value = torch.bmm(values[-1], weight.mT, out=room[index])
+        values, room = [x], self._buffers(x, parameters)
+        for index, weight in enumerate(parameters):
+            value = torch.bmm(values[-1], weight.mT, out=room[index])
             values.append(value.relu_() if index + 1 < self.depth else value)
         slope = residual(values.pop(), target, self.loss, losses)
         factor, plain = loss_factor(self.loss, x.shape[1], slope.shape[2]), rates.momentum is None
         slope = slope.mul_(rates.downhill(factor) if plain else factor)
-        slopes: list[torch.Tensor] = [slope] * len(parameters)
+        slopes: list[torch.Tensor] = [slope] * self.depth
         for index in range(self.depth - 1, -1, -1):
-            back = torch.bmm(slope, weights[index], out=room[self.depth + index]) if index else None
+            back = torch.bmm(slope, parameters[index], out=room[self.depth + index]) if index else None
             if plain:
                 if rates.weight_decay is not None:
-                    keep = 1 - rates.learning_rate * rates.weight_decay
-                    for k in (index, self.depth + index) if self.biased else (index,):
-                        parameters[k].mul_(keep.view(-1, 1, 1))
-                weights[index].baddbmm_(slope.mT, values[index])
-                if self.biased:
-                    biases[index].add_(slope.sum(1, keepdim=True))
+                    parameters[index].mul_((1 - rates.learning_rate * rates.weight_decay).view(-1, 1, 1))
+                parameters[index].baddbmm_(slope.mT, values[index])
             else:
                 slopes[index] = torch.bmm(slope.mT, values[index])
-                if self.biased:
-                    slopes[self.depth + index] = slope.sum(1, keepdim=True)
             if back is not None:
                 slope = torch.ops.aten.threshold_backward.grad_input(back, values[index], 0, grad_input=back)
+                if self.biased:
+                    slope[..., self.widths[index]] = 0.0  # the node that is always 1
         if not plain:
             descend(parameters, slopes, speeds, first, rates)
+        if self.biased and rates.weight_decay is not None:
+            for index in range(self.depth - 1):
+                parameters[index][:, self.widths[index + 1], self.widths[index]] = 1.0
 
     def losses(self, found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
         """The losses of steps `(K, n)` from what the steps wrote, in place: squared norms, here all at once."""
@@ -167,8 +203,7 @@ class LayeredStep:
 
 
 class ConvolutionalStep:
-    """Steps of convolutional networks. parameters: the kernels `(n, c_l, c_{l-1}, k, k)`, the output, then the biases
-    if any."""
+    """Steps of convolutional networks; the parameters are their arrays."""
 
     def __init__(self, networks: ConvReLU, loss: str) -> None:
         self.kernels, self.loss, self.strides = len(networks.kernels), loss, networks.strides
@@ -176,14 +211,27 @@ class ConvolutionalStep:
 
     @staticmethod
     def unpack(networks: ConvReLU) -> list[Any]:
-        """The parameters of a batch of networks, in order, as they are."""
+        """The arrays of a batch of networks: kernels, output, then the biases if any."""
         return [*networks.kernels, networks.output, *(networks.biases or ())]
+
+    def network(self, arrays: list[Any]) -> ConvReLU:
+        """The networks with these arrays."""
+        k = self.kernels
+        return ConvReLU(tuple(arrays[:k]), arrays[k], tuple(arrays[k + 1 :]) if self.biased else None, self.strides)
+
+    @staticmethod
+    def enter(arrays: list[torch.Tensor]) -> list[torch.Tensor]:
+        """New parameters from arrays with the runs in their first dimension: copies of these."""
+        return [array.contiguous().clone() for array in arrays]
 
     def pack(self, parameters: list[Any]) -> ConvReLU:
         """The networks with these parameters."""
-        k = self.kernels
-        biases = tuple(parameters[k + 1 :]) if self.biased else None
-        return ConvReLU(tuple(parameters[:k]), parameters[k], biases, self.strides)
+        return self.network(parameters)
+
+    @staticmethod
+    def widened(x: torch.Tensor) -> torch.Tensor:
+        """Inputs as the first layer takes them: images as they are."""
+        return x
 
     @staticmethod
     def losses(found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
