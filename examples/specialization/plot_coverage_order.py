@@ -24,14 +24,14 @@ from proofs.specialization.coverage import coverage_epochs, interval, rank_corre
 
 # %%
 def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndarray]:
-    """Rank correlations `(P, F, S)`, those of the flow, and coverage epochs `(P, F, S, 20)`."""
+    """Rank correlations `(P, F, S)`, those of the flow, and coverage epochs `(P, F, S, 20)`, -1 for never."""
     runs, flows = polarity_runs(quick, state), polarity_flows(quick, state)
     epochs = coverage_epochs(np.moveaxis(runs["best"], 3, 2), runs["epochs"])
     return {
         "polarities": runs["polarities"],
         "factors": runs["factors"],
         "last": runs["epochs"][-1],
-        "coverage": epochs,
+        "coverage": np.where(np.isfinite(epochs), epochs, -1),
         "tau": rank_correlations(epochs),
         "flow_tau": rank_correlations(coverage_epochs(flows["best"], flows["epochs"])).mean(axis=-1),
     }
@@ -77,20 +77,19 @@ def draw(data: Mapping[str, Any]) -> Figure:
     left.legend(loc="lower right", fontsize=9)
     chosen = list(data["factors"]).index(5)
     index = np.arange(1, 21)
+    first = np.where(data["coverage"][:, chosen] < 0, np.inf, data["coverage"][:, chosen])
+    middle = np.median(first, axis=1)
     for k, p in enumerate(data["polarities"]):
         if p not in (0.5, 1.0, 1.5):
             continue
-        middle = np.median(data["coverage"][k, chosen], axis=0)
         strength = index**-p
-        seen = np.isfinite(middle)
+        seen = np.isfinite(middle[k])
         colour, marker = {0.5: (COLOURS[0], "o"), 1.0: (COLOURS[1], "s"), 1.5: (COLOURS[2], "^")}[float(p)]
         right.loglog(
-            strength[seen], middle[seen], marker=marker, ls="", color=colour, label=f"p = {p:g}, median over seeds"
+            strength[seen], middle[k, seen], marker=marker, ls="", color=colour, label=f"p = {p:g}, median over seeds"
         )
     reach = np.array([0.03, 1.0])
-    start = np.nanmedian(
-        [np.median(data["coverage"][k, chosen], axis=0)[0] for k, p in enumerate(data["polarities"]) if p > 0]
-    )
+    start = np.median(middle[data["polarities"] > 0, 0])
     right.loglog(reach, start / reach, color=GREY, lw=1.2, label="proportional to $1/|v^*_j|$")
     right.set(xlabel="strength $|v^*_j|$", ylabel="epoch of coverage", title="5x students")
     right.legend(fontsize=9)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batches", "Samples", "evaluation_inputs", "outputs"]
 
-_ROOM = 24 << 20
-"""Bytes of batches gathered at once."""
+_ROOM = 8 << 20
+"""Bytes of batches gathered at once: on a CPU few enough that they are still in its cache when they are used."""
 
 
 class Batches(NamedTuple):
@@ -96,7 +96,8 @@ class Samples:
         runs = torch.arange(len(self.seeds), device=self.like.device)[:, None]
         flattened = [values.reshape(-1, *values.shape[2:]) for values in self._values]
         row = sum(values[0].numel() * values.element_size() for values in flattened)
-        most = max(1, _ROOM // max(1, len(self.seeds) * self.batch * row))
+        room = _ROOM if self.like.device.type == "cpu" else 32 * _ROOM
+        most = max(1, room // max(1, len(self.seeds) * self.batch * row))
         for first in range(start, self.steps, most):
             index = flat[first : first + most]
             own = index + runs * self.samples

@@ -143,8 +143,9 @@ class LayeredStep:
         """Inputs `(..., d)` as the first layer takes them: with the constant 1 and zeros, where there are biases."""
         if not self.biased:
             return x
-        wide = x.new_zeros((*x.shape[:-1], _filled(x.shape[-1] + 1)))
+        wide = x.new_empty((*x.shape[:-1], _filled(x.shape[-1] + 1)))
         wide[..., : x.shape[-1]] = x
+        wide[..., x.shape[-1] :] = 0.0
         wide[..., x.shape[-1]] = 1.0
         return wide
 
