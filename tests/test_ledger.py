@@ -25,6 +25,10 @@ potential""".split()  # noqa: SIM905
 MIN_NORM = """eq5 prop4.2 rem4.3.1 rem4.3.2 rem4.3.3 teacher_kappa eq9 rem4.4.2 thm5.2 thm5.2.two thm5.2.proof rem5.3 eq12 exp.N40
 exp.N20 conj.d fig1_3""".split()  # noqa: SIM905
 """The same of the min-norm paper."""
+SPECIALIZATION = """eq1 bias lemma1 eq4 polytope cor1 thm1 thm1.noisy def2 thm2 thm3 cor2 thm4 rem.random thm5 eq5 eq6 eq7 thm6
+thm6.between thm6.proof assump2 eq8 thm7 thm7.eq65 thm7.eq66_68 thm7.align sym_breaking slow lemma2 lemma3 lemma4
+lemma5 lemma6 setup fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig11 fig12""".split()  # noqa: SIM905
+"""The same of the specialization paper."""
 
 
 def claim(
@@ -56,10 +60,13 @@ def test_every_claim_of_the_paper_has_its_row_and_figures_have_two():
     assert {f"align.fig{k}.measured" for k in (1, 2, 3, 4)} <= set(names)
     assert {f"minnorm.{name}" for name in MIN_NORM} <= set(names)
     assert {f"minnorm.exp.{name}.measured" for name in ("N20", "N40")} <= set(names)
+    assert {f"special.{name}" for name in SPECIALIZATION} <= set(names)
+    assert {f"special.fig{k}.measured" for k in (*range(2, 9), 11, 12)} <= set(names)
 
 
-def test_refuted_statements_of_the_min_norm_paper_appear_again_as_mended():
-    by_name = {c.name: c for c in ledger.CLAIMS if c.paper == "min_norm"}
+@pytest.mark.parametrize("paper", ["min_norm", "specialization"])
+def test_refuted_statements_appear_again_as_mended(paper):
+    by_name = {c.name: c for c in ledger.CLAIMS if c.paper == paper}
     refuted = [name for name, c in by_name.items() if c.expected is Verdict.REFUTED]
     assert refuted
     for name in refuted:

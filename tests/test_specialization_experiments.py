@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from alignmath.networks import DeepReLU, random_student, random_teacher
 from proofs import ledger
 from proofs.claims import CheckFailed, Effort, Verdict
-from proofs.specialization import deep_experiments, figure_experiments, setup_experiments
+from proofs.specialization import deep_experiments, figure_experiments, image_experiments, setup_experiments
 from proofs.specialization.coverage import coverage_epochs, interval, rank_correlations
 from proofs.specialization.ensembles import flow_of, students_of, teachers_of, train_pairs
 from proofs.specialization.plane_runs import plane_runs, strongest_unaligned
@@ -177,6 +177,33 @@ def test_deep_layers_without_the_property_fail_the_claims(monkeypatch):
         monkeypatch.setattr(deep_experiments, name, lambda effort, s=spoiled: s)
         with pytest.raises(CheckFailed):
             getattr(deep_experiments, check)(Effort.QUICK)
+
+
+def test_convolutional_students_without_the_property_fail_the_claims(monkeypatch):
+    rho = np.array([[0.5, 0.4, 0.3, 0.2], [0.7, 0.6, 0.5, 0.4]])[:, None, None, :] * np.array([0.8, 1])[:, None]
+    data = {
+        "epochs": np.arange(2),
+        "factors": np.array([1, 5]),
+        "rho": rho,
+        "accuracy": np.array([0.5, 0.8])[:, None, None] * np.ones((2, 1, 2)),
+        "teacher_accuracy": np.array([0.9, 0.4, 0.85]),
+        "images": np.array([100, 50, 50]),
+    }
+    spoils = {
+        "_text_eight": ({"rho": rho[::-1]}, {"accuracy": data["accuracy"][::-1]}),
+        "_measured_eight": (
+            {"rho": rho[:, :, [1, 1]]},
+            {"rho": np.minimum(1.5 * rho, 1)},
+            {"teacher_accuracy": np.array([0.9, 0.85, 0.9])},
+        ),
+    }
+    for check, spoiled in spoils.items():
+        monkeypatch.setattr(image_experiments, "_runs", lambda effort: data)
+        assert getattr(image_experiments, check)(Effort.QUICK).verdict is Verdict.MEASURED
+        for changes in spoiled:
+            monkeypatch.setattr(image_experiments, "_runs", lambda effort, c=changes: {**data, **c})
+            with pytest.raises(CheckFailed):
+                getattr(image_experiments, check)(Effort.QUICK)
 
 
 def test_coverage_epochs_and_rank_correlations():

@@ -10,6 +10,7 @@ import pytest
 
 from alignmath.networks import ConvReLU, random_student
 from examples.specialization import plot_images
+from proofs.specialization.image_runs import falling, pruned_teacher
 from solvers.images import ImageSet, digits
 from solvers.training import train
 from solvers.training.measures import rho_mean
@@ -26,7 +27,7 @@ def few():
 def teacher(few):
     """A small pruned teacher and its accuracies."""
     learn = partial(train, inputs=few.inputs, evaluation=few[2:])
-    return plot_images._pruned_teacher(learn, few, (6, 4, 5, 6), 5, 15)
+    return pruned_teacher(learn, few, (6, 4, 5, 6), 5, 15)
 
 
 def test_a_teacher_keeps_half_of_its_channels_and_has_outputs_of_size_one(teacher, few):
@@ -57,8 +58,8 @@ def test_a_student_that_holds_every_node_of_the_teacher_is_on_the_line_of_theory
 
 
 def test_learning_rates_stay_and_then_fall():
-    np.testing.assert_allclose(plot_images._falling(4), [1, 1, 1, 0.5])
-    np.testing.assert_allclose(plot_images._falling(100)[[0, 50, 75, 99]], [1, 1, 0.5, 0.02])
+    np.testing.assert_allclose(falling(4), [1, 1, 1, 0.5])
+    np.testing.assert_allclose(falling(100)[[0, 50, 75, 99]], [1, 1, 0.5, 0.02])
 
 
 def test_cifar_is_taken_from_a_folder(tmp_path, capsys):

@@ -1,20 +1,12 @@
 """Figure 8 of the specialization paper: convolutional students of a pruned teacher specialise on real images, wider ones more.
 
-A teacher with four hidden convolutional layers learns labels by cross-entropy and loses its weaker channels (`networks.prune`). Students with 1, 2 and 5
-times the channels that are left learn its outputs. For every epoch: `rho_mean` of each layer, and the accuracy against the true labels, both on images not
-trained on.
+Students with 1, 2 and 5 times the channels that a pruned teacher has left learn its outputs: settings in `proofs.specialization.image_runs`. For every epoch: `rho_mean` of each layer, and
+the accuracy against the true labels, both on images not trained on. The paper trains 100 epochs on CIFAR-10 and reads evaluation accuracies (average / best) of 79.67 / 80.15,
+83.09 / 83.48 and 83.85 / 84.18 % for 1x, 2x and 5x.
 
-The paper trains 100 epochs on CIFAR-10 with a teacher of 64-64-64-64 channels and reads evaluation accuracies (average / best) of 79.67 / 80.15,
-83.09 / 83.48 and 83.85 / 84.18 % for 1x, 2x and 5x. It gives neither kernel sizes, share pruned, learning rates, batches nor seeds.
-
-Here, by default: scikit-learn's digits (1438 images of 8 x 8 pixels to train on, 359 to evaluate with), 16-16-16-16 channels of which half stay, 3 x 3
-kernels, stride 1, float32. Teacher: He's initial weights (uniform), 40 epochs in batches of 32, weight decay 0.005; pruned; then, as pruning by half costs a
-third of the accuracy or more, 40 epochs again. Its outputs are divided by their root mean square over 1000 images, which changes neither labels nor correlations.
-Students: torch's default initial weights, four seeds for each size, 100 epochs in batches of 16, half the squared error. All by SGD with momentum 0.9 and a
-constant learning rate (teacher 0.05, students 0.005) that falls linearly to 0 over the second half.
-
-With `--cifar FOLDER`, where the folder holds the "python version" of CIFAR-10, the paper's channels and batches of 64; correlations and the accuracy by epoch
-are then measured on 500 images. Take a GPU for that; torch uses it if there is one. (Tried on small files of that form only.)
+Here, by default: scikit-learn's digits (1438 images of 8 x 8 pixels to train on, 359 to evaluate with), a teacher of 16-16-16-16 channels, 40 epochs before and after pruning, four seeds
+for each size, 100 epochs in batches of 16. With `--cifar FOLDER`, where the folder holds the "python version" of CIFAR-10, the paper's channels and batches of 64; correlations and the
+accuracy by epoch are then measured on 500 images. Take a GPU for that; torch uses it if there is one. (Tried on small files of that form only.)
 """
 
 # %%
@@ -31,85 +23,38 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from alignmath.networks import ConvReLU, prune, random_student
 from examples.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure, run
+from proofs.specialization.image_runs import image_runs
 from solvers.images import ImageSet, cifar10, digits
-from solvers.training import train
-from solvers.training.measures import accuracy, rho_mean
 
 FACTORS = (1, 2, 5)
-_KEEP, _SEEN, _LAST, _SEED = 0.5, 500, 10, 8
-_TEACHER = {"learning_rate": 0.05, "weight_decay": 0.005, "momentum": 0.9, "dtype": "float32"}
-_STUDENT = {"learning_rate": 0.005, "momentum": 0.9, "dtype": "float32"}
+_LAST = 10
 
 
 # %%
 def compute(quick: bool = False, state: Path | None = None, images: ImageSet | None = None) -> dict[str, np.ndarray]:
-    """By size of the student (1x, 2x, 5x), seed and epoch: `rho (3, seeds, epochs, 4)`, accuracy and training loss; accuracies of the teacher."""
+    """The runs of `image_runs` for 1x, 2x and 5x students."""
     import torch
 
     images = digits() if images is None else images
-    side = images.inputs.shape[-1]
-    hidden, batch, seeds, first, epochs = (16,) * 4, 16, 4, 40, 100
-    if side > 8:
-        hidden, batch = (64,) * 4, 64
     if quick:
-        hidden, batch, seeds, first, epochs = (8,) * 4, 16, 2, 3, 3
-        images = ImageSet(
+        few = ImageSet(
             images.inputs[:200], images.labels[:200], images.evaluation_inputs[:100], images.evaluation_labels[:100]
         )
-    device = "cuda" if side > 8 and torch.cuda.is_available() else None
-    seen = images.evaluation_inputs[:_SEEN], images.evaluation_labels[:_SEEN]
-    learn = partial(train, inputs=images.inputs, evaluation=seen, device=device, progress=not quick)
-    teacher, stages = _pruned_teacher(learn, images, hidden, first, 2 * batch)
-    found: dict[str, list[Any]] = {"rho": [], "accuracy": [], "loss": []}
-    for factor in FACTORS:
-        result = learn(
-            random_student(teacher, factor, np.random.default_rng([_SEED, factor]), batch=(seeds,)),
-            teacher,
-            epochs=epochs,
-            batch=batch,
-            schedule=_falling(epochs),
-            record=range(epochs + 1),
-            measures=[rho_mean, accuracy],
-            checkpoint=state / f"images-{side}-{factor}x" if state else None,
-            **_STUDENT,
-        )
-        found["rho"].append(np.moveaxis(result.measured["rho_mean"], 0, 1))
-        found["accuracy"].append(result.measured["accuracy"].T)
-        found["loss"].append(result.loss)
-    return {name: np.array(values) for name, values in found.items()} | {
-        "epochs": np.arange(epochs + 1),
-        "channels": np.array([[factor * n for n in teacher.widths[1:-1]] for factor in FACTORS]),
-        "teacher_channels": np.array(hidden),
-        "teacher_accuracy": np.array(stages),
-        "side": np.array(side),
-        "images": np.array([len(images.inputs), len(images.evaluation_inputs), len(seen[0])]),
-    }
-
-
-def _pruned_teacher(
-    learn: Any, images: ImageSet, hidden: tuple[int, ...], epochs: int, batch: int
-) -> tuple[ConvReLU, list[float]]:
-    """The teacher, pruned, its outputs of size 1; accuracy before pruning, after, and when trained again."""
-    sizes = (images.inputs.shape[1], *hidden)
-    classes = int(images.labels.max()) + 1
-    kernels = tuple(np.zeros((n, below, 3, 3)) for below, n in zip(sizes[:-1], hidden, strict=True))
-    like = ConvReLU(kernels, np.zeros((classes, hidden[-1])), tuple(np.zeros(n) for n in (*hidden, classes)))
-    options = {"loss": "cross_entropy", "epochs": epochs, "batch": batch, "schedule": _falling(epochs), **_TEACHER}
-    options |= {"measures": [accuracy], "target": images.labels}
-    whole = learn(random_student(like, 1, np.random.default_rng(_SEED), scale=6**0.5), **options)
-    pruned = learn(prune(whole.students, _KEEP), **options)
-    network = pruned.students
-    size = float(np.sqrt(np.mean(network(images.inputs[:1000]) ** 2)))
-    scaled = ConvReLU(network.kernels, network.output / size, (*network.biases[:-1], network.biases[-1] / size))
-    stages = [whole.measured["accuracy"][-1], *pruned.measured["accuracy"]]
-    return scaled, [float(stage) for stage in stages]
-
-
-def _falling(epochs: int) -> np.ndarray:
-    """Factors of the learning rate: 1 in the first half, then falling linearly towards 0."""
-    return np.minimum(1.0, 2 * (1 - np.arange(epochs) / epochs))
+        return image_runs(few, FACTORS, hidden=(8,) * 4, teacher_epochs=3, epochs=3, batch=16, seeds=2)
+    large = images.inputs.shape[-1] > 8
+    return image_runs(
+        images,
+        FACTORS,
+        hidden=(64 if large else 16,) * 4,
+        teacher_epochs=40,
+        epochs=100,
+        batch=64 if large else 16,
+        seeds=4,
+        checkpoint=state,
+        device="cuda" if large and torch.cuda.is_available() else None,
+        progress=True,
+    )
 
 
 def _late(data: Mapping[str, Any]) -> np.ndarray:

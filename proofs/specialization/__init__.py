@@ -16,6 +16,7 @@ from . import (
     figure_experiments,
     flow_experiments,
     gradient_rule,
+    image_experiments,
     independence,
     near_critical,
     noisy_recovery,
@@ -63,4 +64,5 @@ CLAIMS = (
     *setup_experiments.CLAIMS,
     *figure_experiments.CLAIMS,
     *deep_experiments.CLAIMS,
+    *image_experiments.CLAIMS,
 )
