@@ -14,7 +14,7 @@ verify: $(READY)
 	@echo "report: report/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 full: $(READY)
 	$(BIN)/python -m pytest
@@ -33,6 +33,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.descent --json benchmarks/results/descent.json
 	$(BIN)/python -m benchmarks.derivation --json benchmarks/results/derivation.json
 	$(BIN)/python -m benchmarks.min_norm --json benchmarks/results/min_norm.json
+	$(BIN)/python -m benchmarks.training --json benchmarks/results/training.json
 
 clean:
 	rm -rf .venv report figures build *.egg-info .pytest_cache .hypothesis .ruff_cache benchmarks/results
