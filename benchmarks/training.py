@@ -44,7 +44,7 @@ def peak(dtype: torch.dtype, size: int = 2048) -> float:
     seconds = []
     for _ in range(10):
         begun = time.perf_counter()
-        a @ b
+        torch.mm(a, b)
         seconds.append(time.perf_counter() - begun)
     return 2 * size**3 / min(seconds)
 
@@ -84,9 +84,8 @@ def measure() -> dict[str, float]:
             train(students, y, x, epochs=_EPOCHS, **options)
             ours.append((time.perf_counter() - begun) / (_EPOCHS * _RUNS))
             peaks.append(peak(dtype))
-        apart = [
-            np.abs(single[r][0].weight.detach().numpy() - ended.students.weights[0][r]).max() for r in range(_ROUNDS)
-        ]
+        hidden = [next(single[r].parameters()).detach().numpy() for r in range(_ROUNDS)]
+        apart = [np.abs(weight - ended.students.weights[0][r]).max() for r, weight in enumerate(hidden)]
         rate = _SAMPLES * (4 * _INPUTS * _STUDENTS + 6 * _STUDENTS * _OUTPUTS) / statistics.median(ours)
         figures |= {
             f"{name}: torch.nn and torch.optim, milliseconds a run-epoch": 1e3 * statistics.median(lean),

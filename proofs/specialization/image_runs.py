@@ -55,7 +55,7 @@ def pruned_teacher(
 
 def image_runs(
     images: ImageSet,
-    factors: Sequence[float],
+    factors: Sequence[int],
     *,
     hidden: tuple[int, ...],
     teacher_epochs: int,
