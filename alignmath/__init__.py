@@ -1,11 +1,12 @@
 """The theory of teacher-student ReLU networks as functions of arrays: closed forms for Gaussian inputs, NumPy or
 torch in, the same out.
 
-Modules: `networks` (containers and teachers), `gaussian` (expectations), `population` (loss, gradient, Hessian),
-`angular` (kernels on the circle and their determinants), with `minors`, `signs` and `balls` underneath; `planar` and
-`sectors` (networks in the plane: kinks, sectors, dual functions and certificates), `specialization` (condensed
-students), with `folding`, `rational` and `arrangements` underneath. Importing this package loads neither torch nor
-SymPy nor cvxpy.
+Modules: `networks` (two-layer, deep and convolutional containers; teachers and students), `gaussian` (expectations),
+`population` (loss, gradient, Hessian; `vector_population` for vector outputs), `angular` (kernels on the circle and
+their determinants), with `minors`, `signs` and `balls` underneath; `planar` and `sectors` (networks in the plane:
+kinks, sectors, dual functions and certificates), with `folding`, `rational` and `arrangements` underneath;
+`specialization` (condensed students, correlations, coverage, mixture matrices, observers). Importing this package
+loads neither torch nor SymPy nor cvxpy.
 """
 
 from . import angular, gaussian, population

@@ -88,7 +88,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         right.loglog(
             strength[seen], middle[k, seen], marker=marker, ls="", color=colour, label=f"p = {p:g}, median over seeds"
         )
-    reach = np.array([0.03, 1.0])
+    reach = np.array([0.015, 1.0])
     start = np.median(middle[data["polarities"] > 0, 0])
     right.loglog(reach, start / reach, color=GREY, lw=1.2, label="proportional to $1/|v^*_j|$")
     right.set(xlabel="strength $|v^*_j|$", ylabel="epoch of coverage", title="5x students")

@@ -98,7 +98,7 @@ def flow_of(
     *,
     samples: int = SAMPLES,
     scale: float = START,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-5,
 ) -> PopulationFlow:
     """The gradient flow on the population that a run of `train_pairs` follows, at these epochs; without the biases, which stay near 0."""
     student, teacher = (
