@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from examples.style import BLUE, GREEN, ORANGE, PURPLE, RED, new_figure, run
+from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
 from proofs.specialization.plane_runs import plane_runs, strongest_unaligned
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56B4E9")
@@ -33,7 +33,7 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
 def draw(data: Mapping[str, Any]) -> Figure:
     """A panel for each recorded epoch."""
     epochs = data["epochs"]
-    figure = new_figure(3.1 * len(epochs), 4.2)
+    figure = new_figure(3.1 * len(epochs), 4.7)
     panels = figure.subplots(1, len(epochs), sharey=True)
     for k, panel in enumerate(panels):
         for w, b in zip(data["teacher_weights"][_SHOWN], data["teacher_biases"][_SHOWN], strict=True):
@@ -67,6 +67,15 @@ def draw(data: Mapping[str, Any]) -> Figure:
             title=f"epoch {epochs[k]}, loss {data['loss'][k, _SHOWN]:.1e}",
         )
     panels[0].set_ylabel("$x_2$")
+    figure.legend(
+        handles=[
+            Line2D([], [], color="black", lw=3.5, alpha=0.55, label="theory: boundaries of the teacher nodes"),
+            Line2D([], [], color=GREY, lw=1.8, ls="--", label="boundaries of the student nodes, with their fan-outs"),
+        ],
+        loc="outside upper center",
+        ncols=2,
+        fontsize=9,
+    )
     return figure
 
 

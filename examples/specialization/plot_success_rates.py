@@ -65,7 +65,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     count = len(data["polarities"])
     figure = new_figure(2.7 * max(count, 2), 3.5)
     panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-    node = np.arange(data["late"].shape[-1])
+    node = np.arange(1, data["late"].shape[-1] + 1)
     for k, panel in enumerate(panels):
         for j, factor in enumerate(data["factors"]):
             style: dict[str, Any] = {"color": COLOURS[j], "marker": MARKERS[j], "ms": 3.5}
@@ -75,7 +75,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         panel.set(
             title=f"p = {data['polarities'][k]:g}",
             xlabel="teacher node, strongest first",
-            xticks=range(0, 20, 4),
+            xticks=(1, 5, 10, 15, 20),
             ylim=(-0.04, 1.04),
         )
     panels[0].set_ylabel("share of seeds in which it is covered")
