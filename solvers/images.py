@@ -8,6 +8,8 @@ or called. Arrays are put together here, not by NumPy's own unpickling, which tr
 from __future__ import annotations
 
 import pickle
+import pickletools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,9 +73,12 @@ def cifar10(folder: str | Path, *, dtype: Any = "float64") -> ImageSet:
     Raises `ValueError` that names what is missing, what a file asks for that such files do not need, and what in it
     does not fit.
     """
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = None
     if kind not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {kind}; expected float32 or float64")
+        raise ValueError(f"dtype is {dtype!r}; expected float32 or float64")
     folder = Path(folder)
     place = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
     names = (*_TRAINING, "test_batch")
@@ -113,9 +118,8 @@ def _batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     }
     missing = [key for key in ("data", "labels") if key not in batch]
     if missing:
-        raise ValueError(
-            f"{path} has the keys {list(batch)}, no {' and no '.join(missing)}; is it a batch of CIFAR-10?"
-        )
+        shown = [key for key in batch if isinstance(key, str)][:10]
+        raise ValueError(f"{path} has the keys {shown}, no {' and no '.join(missing)}; is it a batch of CIFAR-10?")
     data, labels, pixels = batch["data"], batch["labels"], _CHANNELS * _SIDE**2
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (pixels,) or not len(data):
         shown = f"{data.dtype} of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
@@ -140,6 +144,7 @@ def _unpickled(path: Path) -> Any:
     """What the file holds: plain containers, and an `_Array` for each array. Python 2's strings are bytes."""
     with open(path, "rb") as file:
         try:
+            _require_plain(file)
             return _Unpickler(file, encoding="bytes").load()
         except _Refused as refusal:
             raise ValueError(
@@ -147,6 +152,45 @@ def _unpickled(path: Path) -> Any:
             ) from None
         except Exception as error:  # a damaged pickle may fail in any way
             raise ValueError(f"{path} cannot be read as a pickle: {error or type(error).__name__}") from None
+
+
+_CONTAINERS, _MEMO = 1_000, 1_000_000
+"""A batch needs some ten containers and calls, and a memo of some ten thousand entries."""
+
+
+def _require_plain(file: Any) -> None:
+    """Refuse a file that nests or numbers so much that reading it would exhaust the stack or the memory; rewinds."""
+    containers = 0
+    for opcode, argument in _opcodes(file):
+        made = {kind.name for kind in opcode.stack_after}
+        containers += opcode.name in _MAKERS or not made.isdisjoint(("tuple", "list", "dict", "set"))
+        if containers > _CONTAINERS:
+            raise _Refused(f"makes more than {_CONTAINERS} containers, which no such file needs")
+        if opcode.name.endswith("PUT") and argument > _MEMO:
+            raise _Refused(f"numbers an object {argument}, which no such file needs")
+    file.seek(0)
+
+
+def _opcodes(file: Any) -> Iterator[tuple[Any, Any]]:
+    """What a pickle consists of, with its numbers. (`pickletools.genops` reads text as ASCII; Python 2 writes others
+    there.)"""
+    while code := file.read(1):
+        opcode = _BY_CODE.get(code.decode("latin1"))
+        if opcode is None:
+            raise ValueError(f"it has the unknown opcode {code!r}")
+        argument = None
+        if opcode.arg is not None and "stringnl" in opcode.arg.name:
+            for _ in range(2 if opcode.arg.name.endswith("pair") else 1):
+                file.readline()
+        elif opcode.arg is not None:
+            argument = opcode.arg.reader(file)
+        yield opcode, argument
+        if opcode.name == "STOP":
+            return
+
+
+_BY_CODE = {opcode.code: opcode for opcode in pickletools.opcodes}
+_MAKERS = frozenset(("FROZENSET", "REDUCE", "BUILD", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"))
 
 
 class _Unpickler(pickle.Unpickler):
@@ -175,6 +219,15 @@ class _Stand:
                 return _Kind(code)
             case "reconstruct", (_Stand(_what="ndarray"), _, _):
                 return _Array()
+            case "frombuffer", (
+                bytes() | bytearray() as content,
+                _Kind() as kind,
+                tuple() as shape,
+                "C" | "F" as order,
+            ):
+                array = _Array()
+                array.__setstate__((1, shape, kind, order == "F", bytes(content)))
+                return array
         raise _Refused(f"calls {self._what} with arguments that no such file needs")
 
     def __setstate__(self, state: Any) -> None:
@@ -219,6 +272,8 @@ class _Array:
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): "reconstruct",  # NumPy 1
     ("numpy._core.multiarray", "_reconstruct"): "reconstruct",  # NumPy 2
+    ("numpy.core.numeric", "_frombuffer"): "frombuffer",  # protocol 5
+    ("numpy._core.numeric", "_frombuffer"): "frombuffer",
     ("numpy", "ndarray"): "ndarray",
     ("numpy", "dtype"): "dtype",
     ("_codecs", "encode"): "encode",  # how Python 3 writes bytes for Python 2

@@ -29,6 +29,8 @@ def to_module(network: TwoLayerReLU | DeepReLU | ConvReLU) -> torch.nn.Sequentia
 
     if isinstance(network, TwoLayerReLU):
         network = as_deep(network)
+    if not isinstance(network, DeepReLU | ConvReLU):
+        raise ValueError(f"network is {type(network).__name__}; expected a TwoLayerReLU, DeepReLU or ConvReLU")
     if network.batch:
         raise ValueError(f"network is a batch of shape {network.batch}; take one network of it")
     conv = isinstance(network, ConvReLU)

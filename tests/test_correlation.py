@@ -56,11 +56,45 @@ def test_batches_broadcast_and_positions_of_images_are_inputs():
     teacher, student = rng.standard_normal((40, 2)), rng.standard_normal((3, 40, 4))
     assert correlations(teacher, student).shape == (3, 2, 4)
     images, other = rng.standard_normal((5, 2, 3, 4)), rng.standard_normal((6, 5, 7, 3, 4))
-    found = correlations(images, other)
+    found = correlations(images, other, positions=True)
     flat = [np.moveaxis(values, 1, -1).reshape(60, -1) for values in (images, other[4])]
     np.testing.assert_allclose(found[4], np.corrcoef(flat[0].T, flat[1].T)[:2, 2:], atol=1e-12)
-    tensors = correlations(torch.tensor(images), torch.tensor(other))
+    tensors = correlations(torch.tensor(images), torch.tensor(other), positions=True)
     np.testing.assert_allclose(tensors, found, atol=1e-12)
+
+
+def test_batches_of_two_dimensions_are_not_taken_for_images():
+    values = np.random.default_rng(3).standard_normal((2, 3, 50, 4))
+    found = correlations(values, values)
+    assert found.shape == (2, 3, 4, 4)
+    np.testing.assert_allclose(found[1, 2], np.corrcoef(values[1, 2].T), atol=1e-12)
+    with pytest.raises(ValueError, match=r"expected \(..., N, m, height, width\)"):
+        correlations(values, values[..., :3], positions=True)
+
+
+@pytest.mark.parametrize("radius", [math.inf, 3.0])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_no_node_observes_its_own_boundary_or_that_of_a_multiple(radius, dtype):
+    rng = np.random.default_rng(4)
+    w, b, factor = rng.standard_normal((50, 10, 5)), rng.standard_normal((50, 10)), rng.uniform(0.1, 9, (50, 10))
+    observed = DeepReLU((w.astype(dtype), np.ones((50, 1, 10), dtype)), (b.astype(dtype), np.zeros((50, 1), dtype)))
+    for scale in (np.ones_like(factor), factor):
+        own = DeepReLU(
+            ((scale[..., None] * observed.weights[0]).astype(dtype), observed.weights[1]),
+            ((scale * observed.biases[0]).astype(dtype), observed.biases[1]),
+        )
+        found = observers(own, observed, radius)
+        assert not np.diagonal(found, axis1=-2, axis2=-1).any()
+        assert found.any()
+
+
+def test_weights_in_single_precision_meet_inputs_in_double():
+    rng = np.random.default_rng(5)
+    weights = [rng.standard_normal(shape) for shape in ((4, 3), (5, 4), (2, 5))]
+    x = torch.tensor(rng.standard_normal((6, 3)))
+    single = DeepReLU(tuple(torch.tensor(w).float() for w in weights))
+    exact = DeepReLU(tuple(w.double() for w in single.weights))
+    np.testing.assert_allclose(top_down(single, x, 1).matrix, top_down(exact, x, 1).matrix, rtol=1e-12)
 
 
 def test_what_is_read_off_correlations():

@@ -145,7 +145,7 @@ def test_a_file_of_the_published_size_is_read(folder):
     np.testing.assert_array_equal(images.evaluation_labels, labels)
 
 
-@pytest.mark.parametrize("form", ["protocol 0", 2, 3, 4, "text keys", "fortran", "array of labels", "constant"])
+@pytest.mark.parametrize("form", ["protocol 0", 2, 3, 4, 5, "text keys", "fortran", "array of labels", "constant"])
 def test_other_writers_of_the_same_content(form, folder):
     data, labels = sample(9, 42)
     if form == "constant":
@@ -327,7 +327,9 @@ RECONSTRUCT, NDARRAY, DTYPE = b"cnumpy.core.multiarray\n_reconstruct\n", b"cnump
         (RECONSTRUCT + b"(" + NDARRAY + b"(I0\ntS'b'\ntR(I1\n(I1\ntNI00\n(lI1\natb.", "an array of an unknown form"),
         (b"c_codecs\nencode\n(V\nS'rot13'\ntR.", "calls encode"),
         (b"c_codecs\nencode\n(S'bytes'\nS'latin1'\ntR.", "calls encode"),
-        (b"cnumpy._core.numeric\n_frombuffer\n.", "asks for numpy._core.numeric._frombuffer"),
+        (b"cnumpy._core.numeric\n_frombuffer\n(S'x'\nI1\ntR.", "calls frombuffer"),
+        (b"\x80\x02" + b")" + b"\x85" * 2000 + b".", "makes more than 1000 containers"),
+        (b"\x80\x02Nr\xff\xff\xff\x07.", "numbers an object 134217727"),
         (b"\x80\x04\x8c\x05numpy\x8c\x10ndarray.__init__\x93.", "asks for numpy.ndarray.__init__"),
     ],
 )  # fmt: skip

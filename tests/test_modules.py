@@ -166,3 +166,5 @@ def test_what_is_no_such_network_is_refused(module, message):
 def test_a_batch_is_no_module():
     with pytest.raises(ValueError, match=r"batch of shape \(4,\); take one"):
         to_module(DeepReLU((np.ones((4, 2, 2)),)))
+    with pytest.raises(ValueError, match="network is int"):
+        to_module(3)

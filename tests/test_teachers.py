@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignmath.networks import ConvReLU, DeepReLU, prune, random_student, random_teacher
+from alignmath.networks import ConvReLU, DeepReLU, prune, random_student, random_teacher, regular_polygon
 
 
 @given(st.lists(st.integers(2, 8), min_size=3, max_size=6), st.floats(0, 3), st.integers(0, 10**6))
@@ -94,6 +94,12 @@ def test_pruning_convolutional_networks_layer_by_layer_in_either_library():
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_networks_with_one_output_are_taken_too():
+    pentagon = regular_polygon(5)
+    assert random_student(pentagon, 2, np.random.default_rng(0)).widths == (2, 10, 1)
+    assert prune(pentagon, np.float32(0.6)).widths == (2, 3, 1)
+
+
 RNG = np.random.default_rng(0)
 TEACHER = DeepReLU((np.ones((3, 2)), np.ones((1, 3))))
 
@@ -113,6 +119,10 @@ TEACHER = DeepReLU((np.ones((3, 2)), np.ones((1, 3))))
         (lambda: random_student(TEACHER, 0.5, RNG), "factor is 0.5"),
         (lambda: random_student(TEACHER, 2, RNG, scale=0), "scale is 0"),
         (lambda: random_student(TEACHER, 2, RNG, batch=3), "expected a shape"),
+        (lambda: random_student(3, 2, RNG), "teacher is int; expected a TwoLayerReLU"),
+        (lambda: prune(None, 0.5), "network is NoneType"),
+        (lambda: prune(TEACHER, None), "keep is None"),
+        (lambda: ConvReLU((np.ones((2, 1, 3, 3)),), np.ones((2, 2)), strides=2), "strides is 2; expected 1 integers"),
         (lambda: prune(TEACHER, 0.0), r"share in \(0, 1\]"),
         (lambda: prune(TEACHER, [0.5, 0.5]), "1 of them"),
         (lambda: prune(DeepReLU((np.ones((2, 3, 2)), np.ones((2, 1, 3)))), 0.5), "takes one network"),

@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -258,8 +259,109 @@ def test_a_killed_run_resumes_to_the_same_result_to_the_bit(tmp_path, fresh, mon
     np.testing.assert_array_equal(again.loss, whole.loss)
     with pytest.raises(ValueError, match="other hyper-parameters"):
         train(*arguments, checkpoint=folder, learning_rate=0.02, **options)
-    with pytest.raises(ValueError, match="other students, seed"):
+    with pytest.raises(ValueError, match="other students, seed;"):
         train(random_student(arguments[1], 2, np.random.default_rng(9), batch=(4,)), *arguments[1:], checkpoint=folder, seed=3, **options)  # fmt: skip
+
+
+class Scaled:
+    """A user's law, whose repr is its address."""
+
+    def __init__(self, scales):
+        self.scales, self.dimension = np.asarray(scales), len(scales)
+
+    def sample(self, rng, count):
+        return self.scales * rng.standard_normal((count, self.dimension))
+
+
+def test_a_checkpoint_knows_laws_by_what_they_draw_and_measures_by_their_arguments(tmp_path):
+    (students, teacher, _), options = small(runs=2)
+    for layer in (-1, 1):
+        measures = {"best": partial(best_student, layer=layer)}
+        first, again = (
+            train(students, teacher, Scaled([1.0] * 6), measures=measures, checkpoint=tmp_path / str(layer), **options)
+            for _ in range(2)
+        )
+        np.testing.assert_array_equal(first.loss, again.loss)
+    with pytest.raises(ValueError, match="other inputs;"):
+        train(students, teacher, Scaled([1.0] * 5 + [1.1]), measures=measures, checkpoint=tmp_path / "1", **options)
+    with pytest.raises(ValueError, match="other options;"):
+        train(students, teacher, Scaled([1.0] * 6), measures={"best": best_student}, checkpoint=tmp_path / "1", **options)  # fmt: skip
+    with pytest.raises(ValueError, match="no folder"):
+        train(students, teacher, Scaled([1.0] * 6), checkpoint=tmp_path / "1" / "asked.json", **options)
+    (tmp_path / "1" / "asked.json").write_text("")
+    with pytest.raises(ValueError, match="damaged"):
+        train(students, teacher, Scaled([1.0] * 6), checkpoint=tmp_path / "1", **options)
+
+
+def test_a_checkpoint_knows_strides(tmp_path):
+    students, teachers, inputs = case("convolutional")
+    options = {"epochs": 1, "checkpoint": tmp_path}
+    train(students, teachers, inputs, **options)
+    other = ConvReLU(students.kernels, students.output, students.biases, tuple(s + 1 for s in students.strides))
+    with pytest.raises(ValueError, match="other strides"):
+        train(other, teachers, inputs, **options)
+
+
+def test_layers_of_a_teacher_of_another_depth_count_by_its_own():
+    rng = np.random.default_rng(6)
+    teacher = random_teacher((4, 3, 2), rng)
+    students = random_student(random_teacher((4, 5, 6, 2), rng), 1, rng, batch=(2,))
+    options = {"epochs": 0, "evaluation": 50}
+    best = train(students, teacher, Gaussian(4), measures=[best_student], **options).measured["best_student"]
+    assert best.shape == (1, 2, 3)  # top hidden layer of both
+    with pytest.raises(ValueError, match="rho_mean needs equal depths"):
+        train(students, teacher, Gaussian(4), measures=[rho_mean], **options)
+    for layer in (0, 2, 3, -2):
+        with pytest.raises(ValueError, match=f"layer is {layer}"):
+            train(students, teacher, Gaussian(4), measures={"c": partial(correlations, layer=layer)}, **options)
+
+
+def test_what_single_precision_cannot_hold_is_refused_by_name():
+    (students, teacher, law), options = small(runs=3, dtype="float32", measures=[evaluation_loss])
+    x, y = np.ones((3, 32, 6)), np.ones((3, 32, 2))
+    options.pop("evaluation")
+    huge = np.ones((3, 1, 1))
+    huge[1] = 1e300
+    given = {"epochs": 1, "dtype": "float32", "measures": [evaluation_loss]}
+    with pytest.raises(ValueError, match="target has entries beyond the range of"):
+        train(students, huge * y, x, **given)
+    with pytest.raises(ValueError, match="inputs has entries beyond the range of"):
+        train(students, y, huge * x, **given)
+    with pytest.raises(ValueError, match="weight_decay has the entry 1e\\+39"):
+        train(students, teacher, law, weight_decay=1e39, **options)
+    strong = DeepReLU(tuple(1e25 * w for w in teacher.weights), teacher.biases)
+    with pytest.raises(ValueError, match="outputs that are not finite"):
+        train(students, strong, law, **options)
+
+
+def test_labels_of_any_whole_type_and_targets_of_whole_numbers():
+    rng = np.random.default_rng(8)
+    (students, _, _), _ = small(runs=2)
+    x, labels = rng.standard_normal((32, 6)), rng.integers(0, 2, 32)
+    wanted = train(students, labels, x, epochs=1, loss="cross_entropy", measures=[accuracy])
+    for given in (labels.astype(np.uint16), labels.astype(bool), labels.tolist()):
+        found = train(students, given, x, epochs=1, loss="cross_entropy", measures=[accuracy], evaluation=(x, given))
+        np.testing.assert_array_equal(found.loss, wanted.loss)
+        np.testing.assert_array_equal(found.measured["accuracy"], wanted.measured["accuracy"])
+    onehot = np.eye(2, dtype=int)[labels]
+    found = train(students, onehot, x, epochs=1, measures=[evaluation_loss], evaluation=(x, onehot))
+    assert np.isfinite(found.measured["evaluation_loss"]).all()
+    for bad in (labels.astype(complex), ["a"] * 32, None):
+        with pytest.raises(ValueError, match="expected integer labels"):
+            train(students, bad, x, epochs=1, loss="cross_entropy")
+    with pytest.raises(ValueError, match="targets are labels"):
+        train(students, labels, x, epochs=1, loss="cross_entropy", measures=[evaluation_loss])
+
+
+@pytest.mark.parametrize("rows", [49, 60])
+def test_a_law_that_draws_another_number_is_refused(rows):
+    class Wrong(Scaled):
+        def sample(self, rng, count):
+            return super().sample(rng, rows)
+
+    (students, teacher, _), options = small(runs=2)
+    with pytest.raises(ValueError, match=r"Wrong, gave float64 of shape \(\d+, 6\) for 160 samples"):
+        train(students, teacher, Wrong(np.ones(6)), **options)
 
 
 def test_runs_depend_on_their_own_seed_only():
@@ -443,6 +545,7 @@ def bad(message: str, **changes):
         bad("device is 'abacus'", device="abacus"),
         bad("same name", measures=[evaluation_loss, evaluation_loss]),
         bad("functions of an Evaluation", measures={"loss": 3}),
+        bad("measures is function; expected a list", measures=evaluation_loss),
         bad("measure 'shape' returned", measures={"shape": lambda evaluation: evaluation.students.widths}),
         bad("evaluation is 0", evaluation=0),
         bad("evaluation has shape", evaluation=np.ones((4, 5))),

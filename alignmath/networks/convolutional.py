@@ -58,8 +58,8 @@ class ConvReLU:
         layers, biases = checked_layers(
             (*kernels, output[..., None, None]), self.biases, names=("kernels and output", "biases"), core=4
         )
-        strides = (1,) * len(kernels) if self.strides is None else tuple(self.strides)
-        if len(strides) != len(kernels):
+        strides: Any = (1,) * len(kernels) if self.strides is None else self.strides
+        if not isinstance(strides, tuple | list) or len(strides) != len(kernels):
             raise ValueError(f"strides is {strides}; expected {len(kernels)} integers, one for each layer of kernels")
         object.__setattr__(self, "kernels", layers[:-1])
         object.__setattr__(self, "output", layers[-1][..., 0, 0])

@@ -17,7 +17,8 @@ from array_api_compat import is_torch_array
 
 from ..arrays import Array, as_floating, as_number, as_order, namespace, polar
 from .convolutional import ConvReLU
-from .deep import DeepReLU
+from .deep import DeepReLU, as_deep
+from .two_layer import TwoLayerReLU
 
 __all__ = ["prune", "random_student", "random_teacher"]
 
@@ -71,7 +72,7 @@ def random_teacher(
 
 
 def random_student(
-    teacher: DeepReLU | ConvReLU,
+    teacher: TwoLayerReLU | DeepReLU | ConvReLU,
     factor: float,
     rng: np.random.Generator,
     *,
@@ -86,45 +87,48 @@ def random_student(
     `ConvReLU` teacher has a `ConvReLU` student with its kernel sizes and strides. Raises `ValueError` for a factor
     below 1.
     """
+    like = _as_layers(teacher, "teacher")
     factor, scale = as_number(factor, "factor", least=1.0), as_number(scale, "scale", above=True)
     if not isinstance(batch, tuple):
         raise ValueError(f"batch is {batch!r}; expected a shape, such as (32,)")
-    with_biases = teacher.biases is not None if biases is None else biases
-    hidden = [math.ceil(factor * n - 1e-9) for n in teacher.widths[1:-1]]
-    widths = [teacher.widths[0], *hidden, teacher.widths[-1]]
-    kernels = [k.shape[-1] for k in teacher.kernels] + [1] if isinstance(teacher, ConvReLU) else [1] * teacher.depth
+    with_biases = like.biases is not None if biases is None else biases
+    hidden = [math.ceil(factor * n - 1e-9) for n in like.widths[1:-1]]
+    widths = [like.widths[0], *hidden, like.widths[-1]]
+    kernels = [k.shape[-1] for k in like.kernels] + [1] if isinstance(like, ConvReLU) else [1] * like.depth
     weights, shifts = [], []
     for below, n, size in zip(widths[:-1], widths[1:], kernels, strict=True):
         bound = scale / math.sqrt(below * size**2)
         weights.append(rng.uniform(-bound, bound, (*batch, n, below, size, size)))
         shifts.append(rng.uniform(-bound, bound, (*batch, n)))
     given = tuple(shifts) if with_biases else None
-    if isinstance(teacher, ConvReLU):
-        return ConvReLU(tuple(weights[:-1]), weights[-1][..., 0, 0], given, teacher.strides)
+    if isinstance(like, ConvReLU):
+        return ConvReLU(tuple(weights[:-1]), weights[-1][..., 0, 0], given, like.strides)
     return DeepReLU(tuple(weight[..., 0, 0] for weight in weights), given)
 
 
-def prune(network: ConvReLU | DeepReLU, keep: float | Sequence[float]) -> Any:
+def prune(network: TwoLayerReLU | DeepReLU | ConvReLU, keep: float | Sequence[float]) -> Any:
     """The network without its weak nodes: in each hidden layer those of largest strength stay, in their order.
 
     keep: the share of nodes that stay, in `(0, 1]`, rounded up; one number or one for each hidden layer. The strength
     of a node is the length of its weight vector (bias apart) times that of its fan-out: it does not change when a
-    positive factor moves from one to the other. Structured pruning of a teacher, specialization paper, Section 6. One
-    network, NumPy or torch.
+    positive factor moves from one to the other. Layers are pruned from the lowest up, weight vectors taken without
+    the nodes already gone. Structured pruning of a teacher, specialization paper, Section 6. One network, NumPy or
+    torch.
 
     Raises `ValueError` for a batch and for shares outside `(0, 1]`.
     """
-    if network.batch:
-        raise ValueError(f"network is a batch of shape {network.batch}; prune takes one network")
-    hidden = network.depth - 1
-    shares = [keep] * hidden if isinstance(keep, int | float) else list(keep)
+    full = _as_layers(network, "network")
+    if full.batch:
+        raise ValueError(f"network is a batch of shape {full.batch}; prune takes one network")
+    hidden = full.depth - 1
+    shares = list(keep) if isinstance(keep, Sequence | np.ndarray) else [keep] * hidden
     if len(shares) != hidden or not all(0 < as_number(share, "keep") <= 1 for share in shares):
         raise ValueError(
             f"keep is {keep!r}; expected a share in (0, 1], or {hidden} of them, one for each hidden layer"
         )
-    conv = isinstance(network, ConvReLU)
-    weights = [*network.kernels, network.output] if conv else list(network.weights)
-    biases = list(network.biases) if network.biases is not None else None
+    conv = isinstance(full, ConvReLU)
+    weights = [*full.kernels, full.output] if conv else list(full.weights)
+    biases = list(full.biases) if full.biases is not None else None
     for index, share in enumerate(shares):
         strength = _node_lengths(weights[index], 0) * _node_lengths(weights[index + 1], 1)
         count = math.ceil(share * len(strength) - 1e-9)
@@ -135,8 +139,15 @@ def prune(network: ConvReLU | DeepReLU, keep: float | Sequence[float]) -> Any:
             biases[index] = biases[index][kept]
     given = tuple(biases) if biases is not None else None
     if conv:
-        return ConvReLU(tuple(weights[:-1]), weights[-1], given, network.strides)
+        return ConvReLU(tuple(weights[:-1]), weights[-1], given, full.strides)
     return DeepReLU(tuple(weights), given)
+
+
+def _as_layers(network: Any, name: str) -> DeepReLU | ConvReLU:
+    """The network with its layers in a tuple; `ValueError` for what is none."""
+    if not isinstance(network, TwoLayerReLU | DeepReLU | ConvReLU):
+        raise ValueError(f"{name} is {type(network).__name__}; expected a TwoLayerReLU, DeepReLU or ConvReLU")
+    return network if isinstance(network, ConvReLU) else as_deep(network)
 
 
 def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:

@@ -16,7 +16,16 @@ from ..arrays import Array, as_floating, as_number, broadcast_batches, namespace
 from ..gaussian import relu_moment
 from ..networks import ConvReLU, DeepReLU
 
-__all__ = ["Match", "best_match", "correlations", "covered", "fan_out_norms", "mean_best", "relu_correlation"]
+__all__ = [
+    "Match",
+    "best_match",
+    "checked_layer",
+    "correlations",
+    "covered",
+    "fan_out_norms",
+    "mean_best",
+    "relu_correlation",
+]
 
 
 class Match(NamedTuple):
@@ -29,28 +38,32 @@ class Match(NamedTuple):
     index: Array
 
 
-def correlations(teacher: Any, student: Any, *, centred: bool = True) -> Array:
+def correlations(teacher: Any, student: Any, *, centred: bool = True, positions: bool = False) -> Array:
     """Normalised correlation of every teacher node with every student node: `(..., m, n)`, in [-1, 1].
 
-    teacher: `(..., N, m)`, student: `(..., N, n)`, activations at the same N inputs; of a convolutional layer `(...,
-    N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred: subtract the
-    mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has correlation 0
-    with all.
+    teacher: `(..., N, m)`, student: `(..., N, n)`, activations at the same N inputs. positions: of a convolutional
+    layer, `(..., N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred:
+    subtract the mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has
+    correlation 0 with all.
 
     Raises `ValueError` where shapes do not fit and for non-finite activations.
     """
     teacher, student = _as_activations(teacher, "teacher"), _as_activations(student, "student")
     xp = namespace(teacher, student)
-    if teacher.ndim >= 4 and student.ndim >= 4 and teacher.shape[-2:] == student.shape[-2:]:
-        same_inputs = teacher.shape[-4] == student.shape[-4]
-        teacher, student = _positions_as_inputs(xp, teacher), _positions_as_inputs(xp, student)
+    if positions:
+        fits = min(teacher.ndim, student.ndim) >= 4 and teacher.shape[-2:] == student.shape[-2:]
+        fits = fits and teacher.shape[-4] == student.shape[-4]
     else:
-        same_inputs = teacher.shape[-2] == student.shape[-2]
-    if not same_inputs:
+        fits = teacher.shape[-2] == student.shape[-2]
+    if not fits:
+        tail = ", height, width" if positions else ""
         raise ValueError(
             f"teacher and student are activations of shapes {tuple(teacher.shape)} and {tuple(student.shape)}; "
-            "expected (..., N, m) and (..., N, n), at the same N inputs"
+            f"expected (..., N, m{tail}) and (..., N, n{tail}), at the same N inputs"
+            + ("" if positions else "; for a convolutional layer pass positions=True")
         )
+    if positions:
+        teacher, student = _positions_as_inputs(xp, teacher), _positions_as_inputs(xp, student)
     broadcast_batches(teacher=teacher.shape[:-2], student=student.shape[:-2])
     first, second = (
         _normalised(xp, values, name, centred) for values, name in ((teacher, "teacher"), (student, "student"))

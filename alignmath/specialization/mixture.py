@@ -54,8 +54,9 @@ def _top_down(network: DeepReLU, activations: tuple[Array, ...], layer: int) -> 
     for index in range(network.depth - 1, layer, -1):  # from V_l to V_{l-1}
         gated = matrix * xp.astype(activations[index - 1] > 0, output.dtype)[..., None, :]
         if network.biases is not None:
-            offset = offset + (gated @ network.biases[index - 1][..., None, :, None])[..., 0]
-        matrix = gated @ network.weights[index - 1][..., None, :, :]
+            bias = xp.astype(network.biases[index - 1], output.dtype)
+            offset = offset + (gated @ bias[..., None, :, None])[..., 0]
+        matrix = gated @ xp.astype(network.weights[index - 1], output.dtype)[..., None, :, :]
     return TopDown(matrix, offset)
 
 

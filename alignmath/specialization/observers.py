@@ -20,8 +20,9 @@ def observers(observing: DeepReLU, observed: DeepReLU, radius: float = math.inf)
 
     That is, whether some x with `|x| < radius` (any x by default, the support of Gaussian inputs) has `w_j . x + b_j
     = 0` and `w_k . x + b_k > 0`. Decided in closed form: the largest value of the affine function of k on the disc in
-    which the hyperplane of j meets the ball. observing, observed: on one input, batches broadcast; one network can
-    observe itself.
+    which the hyperplane of j meets the ball, which counts as positive if it is more than rounding: a node does not
+    observe its own boundary, nor that of a multiple. observing, observed: on one input, batches broadcast; one network
+    can observe itself.
 
     Raises `ValueError` for nodes of the observed network with weight vector 0, which have no boundary, and a radius
     not above 0.
@@ -41,12 +42,14 @@ def observers(observing: DeepReLU, observed: DeepReLU, radius: float = math.inf)
     along = w @ xp.matrix_transpose(unit)  # (..., n, m)
     across = w[..., :, None, :] - along[..., None] * unit[..., None, :, :]
     slope = root(xp.sum(across * across, axis=-1))
-    rounding = 64 * float(xp.finfo(w.dtype).eps) * polar(w, axis=-1)[0][..., :, None]
-    parallel = slope <= rounding
-    centre = own[..., :, None] - along * shift[..., None, :]  # the value at the point of the hyperplane nearest to 0
+    rounding = 64 * float(xp.finfo(w.dtype).eps)
+    parallel = slope <= rounding * polar(w, axis=-1)[0][..., :, None]
+    nearest = along * shift[..., None, :]
+    centre = own[..., :, None] - nearest  # the value at the point of the hyperplane nearest to 0
+    least = rounding * (xp.abs(own)[..., :, None] + xp.abs(nearest))
     if radius == math.inf:
-        return ~parallel | (centre > 0)
+        return ~parallel | (centre > least)
     chord = radius**2 - shift * shift
     inside = chord > 0
     reach = root(xp.where(inside, chord, xp.zeros_like(chord)))[..., None, :]
-    return inside[..., None, :] & (centre + xp.where(parallel, xp.zeros_like(slope), slope) * reach > 0)
+    return inside[..., None, :] & (centre + xp.where(parallel, xp.zeros_like(slope), slope) * reach > least)

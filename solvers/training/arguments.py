@@ -34,6 +34,9 @@ __all__ = [
     "described",
 ]
 
+_LARGEST = 1e38
+"""What float32 still holds."""
+
 
 def as_device(device: Any, home: torch.device) -> torch.device:
     """The device named, on which a tensor can be made; `home` for None."""
@@ -109,6 +112,8 @@ def as_per_run(
     if np.any(bad):
         wanted = ("above 0" if positive else "of at least 0") + (f" and below {below:g}" if below < math.inf else "")
         raise ValueError(f"{name} has the entry {found[bad].ravel()[0]:g}; expected numbers {wanted}")
+    if float(found.max()) > _LARGEST:
+        raise ValueError(f"{name} has the entry {float(found.max()):g}; expected numbers of at most {_LARGEST:g}")
     if broadcast_batches(students=shape, **{name: found.shape}) != shape:
         raise ValueError(f"{name} has shape {found.shape}; expected a number, or one for each run, {shape}")
     return np.array(np.broadcast_to(found, shape)).ravel()
@@ -159,7 +164,7 @@ def as_inputs(inputs: Any, students: Any, ndim: int, like: torch.Tensor, name: s
         core = f"{students.widths[0]}" + ("" if ndim == 1 else ", height, width")
         own = "".join(f"{n}, " for n in shape)
         raise ValueError(f"{name} has shape {tuple(found.shape)}; expected (N, {core}) or ({own}N, {core})")
-    tensor = as_tensor(found).to(like)
+    tensor = _cast(found, like, name)
     return tensor.reshape(-1 if tensor.ndim > ndim + 1 else 1, *tensor.shape[-ndim - 1 :])
 
 
@@ -169,21 +174,43 @@ def as_targets(
     """Numbers `(1 or R, N, C)`, or labels `(1 or R, N)`, for N = `count` given inputs."""
     classes, shape = students.widths[-1], students.batch
     if labels:
-        found = as_tensor(target).to(like.device)
-        if found.is_floating_point() or found.shape[-1:] != (count,) or tuple(found.shape[:-1]) not in ((), shape):
+        if not _whole(target) or tuple(np.shape(target)) not in ((count,), (*shape, count)):
             raise ValueError(
                 f"{name} is {described(target)}; expected integer labels ({count},), or one set for each run"
             )
+        found = as_tensor(target if hasattr(target, "detach") else np.asarray(target).astype(np.int64))
+        found = found.to(like.device).long()
         low, high = int(found.min()), int(found.max())
         if low < 0 or high >= classes:
             raise ValueError(
                 f"{name} has labels from {low} to {high}; expected 0 to {classes - 1}, the students' outputs"
             )
-        return found.long().reshape(-1 if found.ndim > 1 else 1, count)
+        return found.reshape(-1 if found.ndim > 1 else 1, count)
     found = as_floating(target, name, least_ndim=2)
     if tuple(found.shape[-2:]) != (count, classes) or tuple(found.shape[:-2]) not in ((), shape):
         raise ValueError(f"{name} is {described(found)}; expected ({count}, {classes}), or one set for each run")
-    return as_tensor(found).to(like).reshape(-1 if found.ndim > 2 else 1, count, classes)
+    return _cast(found, like, name).reshape(-1 if found.ndim > 2 else 1, count, classes)
+
+
+def _cast(array: Any, like: torch.Tensor, name: str) -> torch.Tensor:
+    """A finite array in the precision of the computation, where it must be finite too."""
+    import torch
+
+    given = as_tensor(array)
+    tensor = given.to(like)
+    if tensor.dtype != given.dtype and not bool(torch.stack(tensor.aminmax()).isfinite().all()):
+        raise ValueError(f"{name} has entries beyond the range of {tensor.dtype}; scale it, or pass dtype='float64'")
+    return tensor
+
+
+def _whole(values: Any) -> bool:
+    """Whether an array, or a list, is of integers or booleans."""
+    if hasattr(values, "detach"):
+        return not (values.is_floating_point() or values.is_complex())
+    try:
+        return np.asarray(values).dtype.kind in "iub"
+    except ValueError:
+        return False
 
 
 def as_evaluation(
@@ -195,7 +222,7 @@ def as_evaluation(
     """
     if evaluation is None:
         return (10_000, None) if given is None else (given, numbers)
-    if isinstance(evaluation, int):
+    if isinstance(evaluation, int | np.integer):
         if given is not None:
             raise ValueError(
                 f"evaluation is {evaluation}, and there is no law to draw from; pass the inputs to measure on"
@@ -209,14 +236,19 @@ def as_evaluation(
         )
     if y is None:
         return inputs, None
-    kind = str(y.dtype) if hasattr(y, "dtype") else np.asarray(y).dtype.name
-    return inputs, as_targets(y, students, inputs.shape[1], "int" in kind, like, "evaluation's target")
+    count = inputs.shape[1]
+    labels = _whole(y) and tuple(np.shape(y)) in ((count,), (*students.batch, count))
+    return inputs, as_targets(y, students, count, labels, like, "evaluation's target")
 
 
 def as_measures(
     measures: Mapping[str, Callable[[Evaluation], Any]] | Sequence[Callable[[Evaluation], Any]],
 ) -> dict[str, Callable[[Evaluation], Any]]:
     """The measures by name."""
+    if callable(measures) or not isinstance(measures, Mapping | Sequence):
+        raise ValueError(
+            f"measures is {described(measures)}; expected a list of functions, or a mapping from names to them"
+        )
     named = dict(measures) if isinstance(measures, Mapping) else {getattr(m, "__name__", ""): m for m in measures}
     if len(named) != len(measures) or not all(isinstance(n, str) and n and "/" not in n for n in named):
         raise ValueError("some measures have no name or the same name; pass a mapping from names to functions")

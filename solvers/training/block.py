@@ -136,10 +136,7 @@ class Watch:
         if not plan.measures:
             return kept
         teachers = None if self.teachers is None else plan.teacher_form.unpack(self.teachers)
-        widths = [
-            *plan.form.pack(state.parameters).widths[1:],
-            *(self.teachers.widths[1:] if self.teachers is not None else ()),
-        ]
+        widths = [*plan.form.widths[1:], *(self.teachers.widths[1:] if self.teachers is not None else ())]
         per_run = sum(widths) * math.prod(self.inputs.shape[3:]) * self.inputs.shape[1] * self.inputs.element_size()
         most = max(1, _ACTIVATIONS // per_run)
         found: dict[str, list[torch.Tensor]] = {name: [] for name in plan.measures}
@@ -262,8 +259,8 @@ def _finite(parameters: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _put_away(state: State, backup: list[torch.Tensor], lost: torch.Tensor, losses: torch.Tensor, before: int) -> None:
-    """Keep the last finite parameters of the runs `lost`, note the step, and leave zeros, which stay zeros, in their
-    place."""
+    """Keep the last finite parameters of the runs `lost`, note the step, and leave zeros in their place; what the step
+    makes of these later is read by nobody."""
     import torch
 
     for kept, last, parameter, speed in zip(state.ended, backup, state.parameters, state.speeds, strict=True):

@@ -3,6 +3,7 @@ NumPy files, never pickles."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..files import replace_file
+from .inputs import InputLaw, Purpose, drawn, stream
 
-__all__ = ["Checkpoint", "digest"]
+__all__ = ["Checkpoint", "digest", "law_fingerprint", "told"]
 
 
 def digest(arrays: Iterable[Any]) -> str:
@@ -26,16 +28,35 @@ def digest(arrays: Iterable[Any]) -> str:
     return found.hexdigest()[:32]
 
 
+def law_fingerprint(law: InputLaw) -> str:
+    """The law's class and dimension, and a digest of some draws."""
+    few = digest([drawn(law, stream(0, Purpose.TRAINING), 64)])
+    return f"{type(law).__module__}.{type(law).__qualname__} {law.dimension} {few}"
+
+
+def told(measure: Any) -> str:
+    """A function by name, with the arguments of a partial one."""
+    if isinstance(measure, functools.partial):
+        return f"{told(measure.func)}{measure.args}{sorted(measure.keywords.items())}"
+    return getattr(measure, "__qualname__", type(measure).__qualname__)
+
+
 class Checkpoint:
     """The folder of one call of `train`. asked: what the call is, by name, as JSON values; a folder of another call
     is a `ValueError`."""
 
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"checkpoint {folder} is no folder that can be written: {error}") from None
         record = folder / "asked.json"
         if record.exists():
-            found = json.loads(record.read_text(encoding="utf-8"))
+            try:
+                found = dict(json.loads(record.read_text(encoding="utf-8")))
+            except (ValueError, TypeError):
+                raise ValueError(f"{record} is damaged; remove the folder, or pass another") from None
             differ = [name for name in asked if found.get(name) != asked[name]]
             if differ:
                 raise ValueError(

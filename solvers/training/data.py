@@ -3,6 +3,7 @@ epoch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,13 +12,15 @@ import numpy as np
 
 from alignmath.networks import ConvReLU, DeepReLU
 
-from .inputs import InputLaw, Purpose, epoch_inputs, epoch_order, stream
+from .inputs import InputLaw, Purpose, drawn, epoch_inputs, epoch_order, stream
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Batches", "Samples", "evaluation_inputs", "outputs"]
 
+_ACTIVATIONS = 1 << 28
+"""Bytes of the teachers' activations held at once."""
 _ROOM = 8 << 20
 """Bytes of batches gathered at once: on a CPU few enough that they are still in its cache when they are used."""
 
@@ -77,9 +80,9 @@ class Samples:
         wanted, law = epoch if self.fresh else 0, self._law
         if law is None or self._epoch == wanted:
             return
-        drawn = _stacked(lambda seed: epoch_inputs(law, seed, self.samples, wanted), self.seeds, self.like)
+        x = _stacked(lambda seed: epoch_inputs(law, seed, self.samples, wanted), self.seeds, self.like)
         assert self._teacher is not None  # a law comes with a teacher
-        self._epoch, self._values = wanted, [self._widened(drawn), outputs(self._teacher, drawn)]
+        self._epoch, self._values = wanted, [self._widened(x), outputs(self._teacher, x)]
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batches]:
         """The batches of an epoch from step `start` on, a few at a time. What is yielded is overwritten by the next."""
@@ -112,7 +115,9 @@ class Samples:
         import torch
 
         if len(self._room) <= place:
-            self._room.append(values.new_empty((index.numel(), *values.shape[1:])))
+            self._room.append(values.new_empty((0, *values.shape[1:])))
+        if len(self._room[place]) < index.numel():
+            self._room[place] = values.new_empty((index.numel(), *values.shape[1:]))
         room = self._room[place][: index.numel()]
         torch.index_select(values, 0, index.reshape(-1), out=room)
         return room.view(*index.shape, *values.shape[1:])
@@ -120,14 +125,24 @@ class Samples:
 
 def evaluation_inputs(law: InputLaw, seeds: list[tuple[int, ...]], count: int, like: torch.Tensor) -> torch.Tensor:
     """Inputs of the runs that are not trained on, `(n, count, d)`."""
-    return _stacked(lambda seed: law.sample(stream(seed, Purpose.EVALUATION), count), seeds, like)
+    return _stacked(lambda seed: drawn(law, stream(seed, Purpose.EVALUATION), count), seeds, like)
 
 
-def outputs(networks: DeepReLU | ConvReLU, inputs: torch.Tensor, block: int = 1 << 14) -> torch.Tensor:
-    """Outputs of a batch of networks, a few inputs at a time. inputs: `(n or 1, N, ...)`."""
+def outputs(networks: DeepReLU | ConvReLU, inputs: torch.Tensor) -> torch.Tensor:
+    """Outputs of a batch of networks, a few inputs at a time. inputs: `(n or 1, N, ...)`. `ValueError` if any is not
+    finite."""
     import torch
 
-    return torch.cat([networks(inputs[:, k : k + block]) for k in range(0, inputs.shape[1], block)], dim=1)
+    runs = max(1, math.prod(networks.batch))
+    row = runs * sum(networks.widths) * math.prod(inputs.shape[3:]) * inputs.element_size()
+    block = max(1, _ACTIVATIONS // row)
+    found = torch.cat([networks(inputs[:, k : k + block]) for k in range(0, inputs.shape[1], block)], dim=1)
+    if not bool(torch.stack(found.aminmax()).isfinite().all()):
+        raise ValueError(
+            f"target, a teacher, has outputs that are not finite in {inputs.dtype}; scale it, or the inputs, or pass "
+            "dtype='float64'"
+        )
+    return found
 
 
 def _stacked(

@@ -36,7 +36,7 @@ from .arguments import (
     described,
 )
 from .block import Plan, State, Watch, finish, rows
-from .checkpoint import Checkpoint, digest
+from .checkpoint import Checkpoint, digest, law_fingerprint, told
 from .data import Samples, evaluation_inputs
 from .gradients import LOSSES, ConvolutionalStep, LayeredStep
 from .measures import Evaluation
@@ -106,13 +106,15 @@ def train(
         record: the epochs (0: before training) at which to measure; by default the first and the last.
         measures: functions of an `Evaluation`, as a mapping by name or with the names they have; see `measures`.
         evaluation: how many inputs of the law to measure on (10,000 by default); or inputs; or a pair of inputs and
-            numbers or labels. By default the training inputs where those are given.
+            numbers or labels. By default the training inputs where those are given. The activations of one run at all
+            of them are held at once.
         keep_weights: keep the students at every recorded epoch.
     Where:
         device, dtype: of the computation, by default those of the students. block: runs trained together. compile: let
             `torch.compile` work on the step; it takes a minute and a C++ compiler (or a GPU), so for long runs only.
         checkpoint: a folder for what is finished and, every `checkpoint_every` seconds, the state of the rest. Called
-            again with the same arguments, training goes on from there, to the same result, to the bit.
+            again with the same arguments, training goes on from there, to the same result, to the bit. (A law counts
+            as the same if it draws the same; a measure, if its name and its function's name are the same.)
         progress: a bar on stderr.
 
     Raises `ValueError` for bad input and for a checkpoint of other arguments. A run whose loss or parameters leave the
@@ -184,13 +186,16 @@ def train(
     )
     files = None
     if checkpoint is not None:
-        options = [epochs, batch, nesterov, loss, count, fresh, moments, sorted(plan.measures), keep_weights]
+        named = sorted(f"{name}: {told(measure)}" for name, measure in plan.measures.items())
+        options = [epochs, batch, bool(nesterov), loss, count, fresh, moments, named, keep_weights]
+        strides = [getattr(network, "strides", None) for network in (students, teacher)]
         files = Checkpoint(
             Path(checkpoint),
             {
                 "students": digest(starts),
                 "target": digest(teachers or [numbers]),
-                "inputs": repr(inputs) if given is None else digest([given]),
+                "strides": [list(s) if s else None for s in strides],
+                "inputs": law_fingerprint(inputs) if given is None else digest([given]),
                 "evaluation": seen if isinstance(seen, int) else digest([v for v in (seen, wanted) if v is not None]),
                 "hyper-parameters": digest([*hyper.values(), factors]),
                 "seed": digest([np.array(seeds)]),

@@ -208,6 +208,7 @@ class ConvolutionalStep:
 
     def __init__(self, networks: ConvReLU, loss: str) -> None:
         self.kernels, self.loss, self.strides = len(networks.kernels), loss, networks.strides
+        self.widths = networks.widths
         self.biased = networks.biases is not None
 
     @staticmethod

@@ -86,17 +86,28 @@ def _check(dimension: int, size: float, name: str) -> None:
     as_number(size, name, above=True)
 
 
-def stream(seed: tuple[int, ...], purpose: Purpose, epoch: int = 0) -> np.random.Generator:
+def stream(seed: int | tuple[int, ...], purpose: Purpose, epoch: int = 0) -> np.random.Generator:
     """The generator of a run with this seed, for this purpose, in this epoch (counted from 0)."""
-    return np.random.default_rng([*seed, int(purpose), epoch])
+    return np.random.default_rng([*(seed if isinstance(seed, tuple) else (seed,)), int(purpose), epoch])
 
 
-def epoch_inputs(law: InputLaw, seed: tuple[int, ...], samples: int, epoch: int = 0) -> np.ndarray:
+def drawn(law: InputLaw, rng: np.random.Generator, count: int) -> np.ndarray:
+    """`(count, d)` draws; `ValueError` for a law that returns anything else."""
+    found = np.asarray(law.sample(rng, count))
+    if found.shape != (count, law.dimension) or found.dtype.kind not in "fiu":
+        raise ValueError(
+            f"inputs, {type(law).__name__}, gave {found.dtype} of shape {found.shape} for {count} samples; expected "
+            f"real numbers ({count}, {law.dimension})"
+        )
+    return found
+
+
+def epoch_inputs(law: InputLaw, seed: int | tuple[int, ...], samples: int, epoch: int = 0) -> np.ndarray:
     """The training inputs of a run, `(samples, d)` float64: of epoch 0 where they are fixed, of each epoch where they
-    are fresh."""
-    return law.sample(stream(seed, Purpose.TRAINING, epoch), samples)
+    are fresh. seed: of the run, as in `train`: `(seed, run)`, or its own number."""
+    return drawn(law, stream(seed, Purpose.TRAINING, epoch), samples)
 
 
-def epoch_order(seed: tuple[int, ...], samples: int, epoch: int) -> np.ndarray:
+def epoch_order(seed: int | tuple[int, ...], samples: int, epoch: int) -> np.ndarray:
     """The order in which a run goes through its samples in an epoch: a permutation, `(samples,)` int64."""
     return stream(seed, Purpose.ORDER, epoch).permutation(samples)

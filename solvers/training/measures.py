@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alignmath import specialization
 from alignmath.networks import ConvReLU, DeepReLU
+from alignmath.specialization.correlation import checked_layer
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +62,12 @@ class Evaluation:
 
 
 def evaluation_loss(evaluation: Evaluation) -> torch.Tensor:
-    """`E|f* - f|^2 / 2`, equation (2), over the evaluation inputs: `(n,)`."""
+    """`E|f* - f|^2 / 2`, equation (2), over the evaluation inputs: `(n,)`.
+
+    Raises `ValueError` where the targets are labels.
+    """
+    if evaluation.targets.ndim == 2:
+        raise ValueError("evaluation_loss compares outputs, and the targets are labels; measure accuracy")
     difference = evaluation.student_activations[-1] - evaluation.targets
     return difference.square_().sum(2).mean(1) / 2
 
@@ -76,11 +82,15 @@ def accuracy(evaluation: Evaluation) -> torch.Tensor:
 def correlations(evaluation: Evaluation, layer: int = -1) -> torch.Tensor:
     """Normalised correlations of teacher's and student's nodes of a hidden layer (-1: the top one): `(n, m, k)`.
 
-    Layers are numbered as in `specialization.fan_out_norms`. For another layer pass `functools.partial(correlations,
-    layer=1)`.
+    Layers are numbered as in `specialization.fan_out_norms`, those of a teacher of another depth by its own depth. For
+    another layer pass `functools.partial(correlations, layer=1)`.
     """
-    place = layer - 1 if layer > 0 else layer - 1 + len(evaluation.student_activations)
-    return specialization.correlations(evaluation.teacher_activations[place], evaluation.student_activations[place])
+    own, target = evaluation.student_activations, evaluation.teacher_activations
+    return specialization.correlations(
+        target[checked_layer(layer, len(target)) - 1],
+        own[checked_layer(layer, len(own)) - 1],
+        positions=isinstance(evaluation.students, ConvReLU),
+    )
 
 
 def best_student(evaluation: Evaluation, layer: int = -1) -> torch.Tensor:
@@ -94,10 +104,19 @@ def best_teacher(evaluation: Evaluation, layer: int = -1) -> torch.Tensor:
 
 
 def rho_mean(evaluation: Evaluation) -> torch.Tensor:
-    """`rho_mean` of every hidden layer, from the lowest: `(n, L - 1)`. Specialization paper, Section 6."""
+    """`rho_mean` of every hidden layer, from the lowest: `(n, L - 1)`. Specialization paper, Section 6.
+
+    Raises `ValueError` for a teacher of another depth.
+    """
     import torch
 
-    layers = range(1, len(evaluation.student_activations))
+    depth, other = len(evaluation.student_activations), len(evaluation.teacher_activations)
+    if other != depth:
+        raise ValueError(
+            f"students have {depth} layers and their teacher {other}; rho_mean needs equal depths: measure the layers "
+            "that correspond by functools.partial(correlations, layer=...)"
+        )
+    layers = range(1, depth)
     return torch.stack([specialization.mean_best(correlations(evaluation, layer)) for layer in layers], dim=1)
 
 
