@@ -186,7 +186,13 @@ def test_claims_do_not_depend_on_the_effort_for_their_verdict(name):
 def test_interruption_prints_what_was_finished_and_exits_130(tmp_path):
     command = [sys.executable, "-u", "-m", "proofs", "--json", str(tmp_path / "rows.json")]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=os.environ
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        env=os.environ,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
