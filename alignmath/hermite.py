@@ -1,0 +1,143 @@
+"""Expectations `E[g(u) g(v)]` of any function g of two correlated Gaussians, by Hermite series.
+
+With `h_k(a) = E[g(sqrt(a) z) He_k(z)] / sqrt(k!)`, z standard normal, and correlation r (Mehler's formula),
+
+    E[g(u) g(v)] = sum_k h_k(a) h_k(b) r^k.
+
+Every term is a positive semi-definite function of r, so matrices of such expectations are positive semi-definite but for
+rounding. What terms from K on add is at most `sqrt(t_K(a) t_K(b))`, `t_K(a) = E[g^2] - sum_(k<K) h_k(a)^2`: the series ends
+where that is below 1e-14 of `sqrt(E[g(u)^2] E[g(v)^2])`, and pairs for which 256 terms do not get there (both variances
+large, g with poles near the real line) are integrated directly. One-dimensional expectations are Gauss-Legendre sums
+on panels that shrink geometrically towards 0, where scaled functions change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .arrays import Array, namespace
+
+__all__ = ["HermiteDual"]
+
+_TERMS = 256
+_TOLERANCE = 1e-14
+_ROUNDING = 1e-13
+"""What is left of `E[g^2]` after all terms is not told from 0 below that; smaller tails are sums of what terms add."""
+_REACH = 13.0
+"""`exp(-z^2 / 4)`, by which Hermite functions of any order are bounded, is below 1e-18 from there on."""
+_ORDER, _FINEST, _WIDEST = 16, 2.0**-16, 0.5
+_CHUNK = 1 << 21
+"""Values of g computed at once."""
+
+
+@cache
+def _panels(reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on `[-reach, reach]`, graded towards 0."""
+    edges = [0.0, _FINEST]
+    while edges[-1] < reach:
+        edges.append(min(edges[-1] + min(edges[-1], _WIDEST), reach))
+    node, weight = np.polynomial.legendre.leggauss(_ORDER)
+    left, right = np.array(edges[:-1])[:, None], np.array(edges[1:])[:, None]
+    half = (right - left) / 2
+    nodes, weights = ((left + right) / 2 + half * node).ravel(), (half * weight).ravel()
+    return np.concatenate([-nodes[::-1], nodes]), np.concatenate([weights[::-1], weights])
+
+
+@cache
+def _table() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes `(N,)` and the matrix `(N, K)` that takes values there to Hermite coefficients."""
+    nodes, weights = _panels(_REACH)
+    # He_k(z) exp(-z^2 / 4) / sqrt(k!), which does not overflow, times the rest of the density
+    rows = [np.exp(-(nodes**2) / 4)]
+    rows.append(nodes * rows[0])
+    for k in range(1, _TERMS - 1):
+        rows.append((nodes * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1))
+    return nodes, (np.array(rows) * (weights * rows[0] / math.sqrt(2 * math.pi))).T
+
+
+class HermiteDual:
+    """The expectations of one function g, which takes arrays (NumPy or torch) entry by entry."""
+
+    def __init__(self, function: Callable[[Array], Array]) -> None:
+        self.function = function
+
+    def mean(self, variance: Array) -> Array:
+        """`E[g(u)]`, `u ~ N(0, variance)`, of any shape."""
+        return self._coefficients(variance, 1)[0][..., 0]
+
+    def __call__(self, a: Array, c: Array, b: Array) -> Array:
+        """`E[g(u) g(v)]` for variances a and b and covariance c, which broadcast. Cheap where a and b are small (`(n, 1)`
+        and `(m)`) and c large."""
+        xp = namespace(a, c, b)
+        (ours, square), (others, other_square) = self._coefficients(a, _TERMS), self._coefficients(b, _TERMS)
+        scale = xp.sqrt(a) * xp.sqrt(b)
+        positive = scale > 0
+        r = xp.clip(xp.where(positive, c / xp.where(positive, scale, xp.ones_like(scale)), xp.zeros_like(c)), -1.0, 1.0)
+        left, right = (self._tails(h, s) for h, s in ((ours, square), (others, other_square)))
+        terms, most = 4, left.shape[-1] - 1
+        while terms < most and float((left[..., terms].max() * right[..., terms].max())) > _TOLERANCE**2:
+            terms *= 2
+        terms = min(terms, most)
+        total = ours[..., terms - 1] * others[..., terms - 1] + 0 * r
+        for k in range(terms - 2, -1, -1):
+            total = total * r + ours[..., k] * others[..., k]
+        if terms == most:
+            hard = (left[..., -1] * right[..., -1] > _TOLERANCE**2) & (xp.abs(r) + 0 * total > 0)
+            if bool(xp.any(hard)):
+                shape = tuple(total.shape)
+                a, r, b, hard, total = (xp.reshape(part, (-1,)) for part in (a + 0 * total, r + 0 * total, b + 0 * total, hard, total))
+                total[hard] = self._direct(a[hard], r[hard], b[hard])
+                total = xp.reshape(total, shape)
+        return total
+
+    def _coefficients(self, variance: Array, terms: int) -> tuple[Array, Array]:
+        """`h_k (..., K)` and `E[g^2] (...)`."""
+        xp = namespace(variance)
+        nodes, matrix = (_like(part, variance) for part in _table())
+        density = matrix[:, :1]
+        scale = xp.reshape(xp.sqrt(variance), (-1,))
+        step = max(1, _CHUNK // len(nodes))
+        found, squares = [], []
+        for k in range(0, len(scale), step):
+            values = self.function(scale[k : k + step, None] * nodes)
+            found.append(values @ matrix[:, :terms])
+            squares.append((values * values) @ density)
+        shape = tuple(variance.shape)
+        return xp.reshape(xp.concat(found), (*shape, terms)), xp.reshape(xp.concat(squares), shape)
+
+    @staticmethod
+    def _tails(coefficients: Array, square: Array) -> Array:
+        """`t_K / E[g^2]` for K = 0, 1, ..., `(..., K + 1)`; 0 for g = 0."""
+        xp = namespace(coefficients)
+        total = xp.where(square > 0, square, xp.ones_like(square))[..., None]
+        shares = xp.concat([coefficients * coefficients / total, xp.zeros_like(total)], axis=-1)
+        beyond = 1 - xp.sum(shares, axis=-1, keepdims=True)
+        beyond = xp.where(beyond > _ROUNDING, beyond, xp.zeros_like(beyond))
+        return xp.flip(xp.cumulative_sum(xp.flip(shares, axis=-1), axis=-1), axis=-1) + beyond
+
+    def _direct(self, a: Array, r: Array, b: Array) -> Array:
+        """`E[g(u) g(v)]` of pairs `(n,)` by a double integral: over u, and over v given u with panels graded towards v = 0."""
+        xp = namespace(a, r, b)
+        (outer, weight), (inner, inner_weight) = (tuple(_like(part, a) for part in _panels(s)) for s in (9.0, 18.0))
+        found = []
+        for k in range(len(a)):
+            rest = xp.sqrt(xp.clip(1 - r[k] * r[k], 0.0, 1.0))
+            centre = xp.clip(-r[k] * outer / xp.where(rest > 0, rest, xp.ones_like(rest)), -9.0, 9.0)
+            z = centre[:, None] + inner
+            density = xp.exp(-z * z / 2) * inner_weight
+            value = self.function(xp.sqrt(b[k]) * (r[k] * outer[:, None] + rest * z))
+            given = xp.sum(value * density, axis=1)
+            own = self.function(xp.sqrt(a[k]) * outer)
+            found.append(xp.sum(own * given * xp.exp(-outer * outer / 2) * weight) / (2 * math.pi))
+        return xp.stack(found)
+
+
+def _like(values: np.ndarray, like: Array) -> Any:
+    """A NumPy array in the library and the precision of `like`, on its device."""
+    xp = namespace(like)
+    return xp.asarray(values, dtype=like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values)
