@@ -1,0 +1,161 @@
+"""Activations and their Gaussian expectations, against mpmath, finite differences and each other."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignmath import activations
+from alignmath.activations import RELU, SOFTPLUS, STEP, TANH, from_functions, leaky_relu, monomial
+
+NAMES = ("ABS", "COS", "ERF", "EXP", "GELU", "RELU", "SIGMOID", "SILU", "SIN", "SOFTPLUS", "STEP", "TANH")
+EVERY = {name: getattr(activations, name) for name in NAMES}
+EVERY |= {"leaky": leaky_relu(0.2), "cube": monomial(3), "fourth": monomial(4), "line": monomial(1)}
+SMOOTH = [name for name, s in EVERY.items() if s.analytic]
+COVARIANCES = [(1, 0.3, 1), (1, 1, 1), (1, -1, 1), (2, -0.5, 0.3), (1e3, 0.9, 1e-3), (0, 0, 1), (0, 0, 0), (30, 25, 40), (1, 1 - 1e-12, 1)]  # fmt: skip
+
+
+def scalar(name):
+    """The activation in mpmath's floating-point context, and its derivative, written down again."""
+    fp = mpmath.fp
+    sigmoid = lambda x: 1 / (1 + math.exp(-x)) if x > -700 else 0.0  # noqa: E731
+    return {
+        "ABS": (abs, lambda x: math.copysign(1, x) if x else 0.0),
+        "COS": (math.cos, lambda x: -math.sin(x)),
+        "ERF": (math.erf, lambda x: 2 / math.sqrt(math.pi) * math.exp(-x * x)),
+        "EXP": (math.exp, math.exp),
+        "GELU": (lambda x: x * fp.ncdf(x), lambda x: fp.ncdf(x) + x * fp.npdf(x)),
+        "RELU": (lambda x: max(x, 0.0), lambda x: float(x > 0)),
+        "SIGMOID": (sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
+        "SILU": (lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * sigmoid(-x))),
+        "SIN": (math.sin, math.cos),
+        "SOFTPLUS": (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), sigmoid),
+        "STEP": (lambda x: float(x > 0), None),
+        "TANH": (math.tanh, lambda x: 1 - math.tanh(x) ** 2),
+        "leaky": (lambda x: x if x > 0 else 0.2 * x, lambda x: 1.0 if x > 0 else 0.2),
+        "cube": (lambda x: x**3, lambda x: 3 * x**2),
+        "fourth": (lambda x: x**4, lambda x: 4 * x**3),
+        "line": (lambda x: x, lambda x: 1.0),
+    }[name]
+
+
+STEPS = (0.0005, 0.004, 0.03, 0.2, 1.0, 3.0)
+
+
+def expectation(f, a, c, b):
+    """`E[f(u) f(v)]` by mpmath: over u, and over v given u, with panels that narrow towards the zeros of both."""
+    determinant = float(Fraction(a) * Fraction(b) - Fraction(c) ** 2)
+    scale = math.sqrt(a * b)
+    r, rest = (c / scale, math.sqrt(max(determinant, 0.0)) / scale) if scale else (0.0, 1.0)
+    sides = [*STEPS, *(-d for d in STEPS)]
+
+    def given(z):
+        if rest < 1e-7:
+            return f(math.sqrt(b) * r * z)
+        zero = min(9.0, max(-9.0, -r * z / rest))
+        points = sorted({-9.0, 9.0, zero} | {min(9.0, max(-9.0, zero + d)) for d in sides})
+        return mpmath.fp.quad(lambda w: f(math.sqrt(b) * (r * z + rest * w)) * mpmath.fp.npdf(w), points, maxdegree=4)
+
+    return mpmath.fp.quad(lambda z: f(math.sqrt(a) * z) * given(z) * mpmath.fp.npdf(z), sorted([-9.0, 0.0, 9.0, *sides]), maxdegree=4)  # fmt: skip
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES, ids=str)
+@pytest.mark.parametrize("name", EVERY)
+def test_expectations_agree_with_mpmath_to_1e_12(name, covariance):
+    if name == "EXP" and max(covariance) > 10:
+        covariance = (3, 1, 2)
+    a, c, b = (float(v) for v in covariance)
+    s = EVERY[name]
+    for function, found in zip(scalar(name), (s.dual, s.dual_derivative), strict=True):
+        if function is None:
+            continue
+        size = math.sqrt(float(found(a, a, a)) * float(found(b, b, b)))
+        assert abs(float(found(a, c, b)) - expectation(function, a, c, b)) <= 1e-12 * size + 1e-300
+    own = mpmath.fp.quad(lambda z: scalar(name)[0](math.sqrt(a) * z) * mpmath.fp.npdf(z), sorted([-9.0, 0.0, 9.0, *STEPS, *(-d for d in STEPS)]))  # fmt: skip
+    assert abs(float(s.mean(a)) - own) <= 1e-12 * math.sqrt(float(s.dual(a, a, a))) + 1e-300
+
+
+def test_scalings_are_those_of_the_paper():
+    # computed in mpmath with 30 digits
+    pins = {"SOFTPLUS": 1.08548650298834342, "RELU": 2, "ERF": 2.15257886060759855, "TANH": 2.53617543321745, "SIGMOID": 3.40855984162310}  # fmt: skip
+    for name, value in pins.items():
+        assert EVERY[name].c_sigma == pytest.approx(value, rel=3e-14)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_derivatives_and_constants_are_true(name):
+    s = EVERY[name]
+    x = np.linspace(-6, 6, 2401) + 1e-3
+    h = 1e-6
+    np.testing.assert_allclose((s.value(x + h) - s.value(x - h)) / (2 * h), s.derivative(x), atol=3e-7 * max(1, np.abs(s.value(x)).max()))  # fmt: skip
+    np.testing.assert_allclose(s.value(x), [scalar(name)[0](v) for v in x], rtol=1e-14, atol=1e-15)
+    slope = np.abs(s.derivative(x)).max()
+    bend = np.abs(np.diff(s.derivative(x)) / np.diff(x)).max()
+    for constant, seen in ((s.lipschitz, slope), (s.smoothness, bend)):
+        assert seen <= constant * (1 + 1e-9)
+        if constant < math.inf:
+            assert seen == pytest.approx(constant, rel=1e-4, abs=1e-12)
+    assert s.condition_3_2 == (s.analytic and name not in ("cube", "fourth", "line"))
+    assert (s.condition_3_1 < math.inf) == (s.lipschitz < math.inf and s.smoothness < math.inf)
+
+
+@given(st.floats(0, 1e6), st.floats(-1, 1), st.floats(0, 1e6), st.sampled_from(sorted(set(EVERY) - {"EXP"})))
+def test_no_finite_covariance_gives_nan(a, r, b, name):
+    s = EVERY[name]
+    c = r * math.sqrt(a) * math.sqrt(b)
+    functions = [s.dual] if name == "STEP" else [s.dual, s.dual_derivative]
+    for function in functions:
+        value, first, second = (float(function(*v)) for v in ((a, c, b), (a, a, a), (b, b, b)))
+        assert math.isfinite(value)
+        assert abs(value) <= math.sqrt(first * second) * (1 + 1e-9) + 1e-300  # Cauchy and Schwarz
+
+
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"EXP"}))
+def test_torch_gives_the_same_and_finite_gradients_at_coincident_inputs(name):
+    s = EVERY[name]
+    a, c, b = np.array([1.0, 2.0, 0.0, 1.0]), np.array([1.0, 0.5, 0.0, -1.0]), np.array([1.0, 1.0, 3.0, 1.0])
+    tensors = [torch.tensor(v, requires_grad=True) for v in (a, c, b)]
+    for function in [s.dual] if name == "STEP" else [s.dual, s.dual_derivative]:
+        found = function(*tensors)
+        np.testing.assert_allclose(found.detach(), function(a, c, b), rtol=1e-12, atol=1e-14)
+        slopes = torch.autograd.grad(found.sum(), tensors, allow_unused=True)
+        assert all(slope is None or slope.isfinite().all() for slope in slopes)
+    if name not in ("STEP", "ABS", "RELU", "leaky"):
+        slope = torch.autograd.grad(s.dual(*tensors).sum(), tensors[1], allow_unused=True)[0]
+        inside = [0, 1, 3]  # Price's theorem; at variance 0 the gradient counts as 0
+        np.testing.assert_allclose(slope[inside], s.dual_derivative(a, c, b)[inside], rtol=1e-9, atol=1e-12)
+
+
+def test_a_function_of_your_own_has_the_expectations_of_the_built_in_one():
+    own = from_functions("mine", np.tanh, lambda x: 1 - np.tanh(x) ** 2, lipschitz=1, smoothness=1, analytic=True)
+    variances = np.array([0.0, 0.5, 1.0, 7.0])
+    c = 0.3 * np.sqrt(variances[:, None] * variances)
+    for name in ("dual", "dual_derivative"):
+        np.testing.assert_allclose(getattr(own, name)(variances[:, None], c, variances), getattr(TANH, name)(variances[:, None], c, variances), atol=1e-14)  # fmt: skip
+    assert own.c_sigma == pytest.approx(TANH.c_sigma, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: RELU.dual(-1.0, 0.0, 1.0), "variance has a negative entry"),
+        (lambda: RELU.dual(1.0, 1.1, 1.0), "exceeds the root of the product"),
+        (lambda: SOFTPLUS.dual(1.0, math.nan, 1.0), "covariance"),
+        (lambda: SOFTPLUS.mean(-1.0), "variance has a negative entry"),
+        (lambda: STEP.dual_derivative(1.0, 0.0, 1.0), "derivative of step is no function"),
+        (lambda: leaky_relu(math.nan), "slope is nan"),
+        (lambda: monomial(0), "power is 0"),
+        (lambda: monomial(2.5), "power is 2.5"),
+        (lambda: from_functions("f", np.sin, np.cos, lipschitz=-1, smoothness=1, analytic=True), "lipschitz is -1"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
