@@ -1,9 +1,9 @@
 """Activation functions and their Gaussian expectations, for any covariance.
 
 For `(u, v) ~ N(0, [[a, c], [c, b]])` the *dual* of s is `E[s(u) s(v)]`, that of its derivative `E[s'(u) s'(v)]`.
-`RELU`, `leaky_relu`, `STEP`, `ABS`, `ERF`, `EXP`, `SIN`, `COS` and `monomial` have closed forms; `SOFTPLUS`, `TANH`, `SIGMOID`,
-`GELU`, `SILU` and what `from_functions` makes go by Hermite series, see `hermite`. Conditions 3.1 and 3.2 of the
-gradient-descent paper (arXiv:1811.03804) are methods.
+`RELU`, `leaky_relu`, `STEP`, `ABS`, `ERF`, `EXP`, `SIN`, `COS` and `monomial` have closed forms; `SOFTPLUS`, `TANH`,
+`SIGMOID`, `GELU`, `SILU` and what `from_functions` makes go by Hermite series, see `hermite`. Conditions 3.1 and 3.2
+of the gradient-descent paper (arXiv:1811.03804) are methods.
 
 Closed forms of the arc-cosine family take the angle between u and v from the determinant `a b - c^2`, computed without
 cancellation: at correlation 1 the angle is 0, not 1e-8.
@@ -62,6 +62,7 @@ class Activation:
     _dual: Dual
     _dual_derivative: Dual | None
     _mean: Callable[[Array], Array]
+    _pair: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
 
     def dual(self, variance: Any, covariance: Any, other_variance: Any) -> Array:
         """`E[s(u) s(v)]` for `(u, v) ~ N(0, [[variance, covariance], [covariance, other_variance]])`.
@@ -76,6 +77,16 @@ class Activation:
         if self._dual_derivative is None:
             raise ValueError(f"the derivative of {self.name} is no function; the expectation does not exist")
         return self._dual_derivative(*_checked(variance, covariance, other_variance))
+
+    def pair(self, variance: Array, covariance: Array, other_variance: Array) -> tuple[Array, Array]:
+        """`dual` and `dual_derivative` at once, for covariances that come out of a computation: nothing is checked, and
+        those of the arc-cosine family keep no more digits of the angle than a rounded covariance has."""
+        if self._pair is not None:
+            return self._pair(variance, covariance, other_variance)
+        if self._dual_derivative is None:
+            raise ValueError(f"the derivative of {self.name} is no function; the expectation does not exist")
+        given = variance, covariance, other_variance
+        return self._dual(*given), self._dual_derivative(*given)
 
     def mean(self, variance: Any) -> Array:
         """`E[s(u)]` for `u ~ N(0, variance)`, of any shape."""
@@ -150,6 +161,13 @@ def _relu(a: Array, c: Array, b: Array) -> Array:
     return (area + (math.pi - theta) * c) / (2 * math.pi)
 
 
+def _relu_pair(a: Array, c: Array, b: Array) -> tuple[Array, Array]:
+    xp = namespace(a, c, b)
+    area = root(xp.clip(a * b - c * c, 0.0, math.inf))
+    share = (math.pi - xp.atan2(area, c)) / (2 * math.pi)
+    return area / (2 * math.pi) + share * c, xp.where((a > 0) & (b > 0), share, xp.zeros_like(share))
+
+
 def _step(a: Array, c: Array, b: Array) -> Array:
     theta, _ = angle_and_area(a, c, b)
     xp = namespace(theta)
@@ -186,7 +204,12 @@ def leaky_relu(slope: float) -> Activation:
         xp = namespace(a, c, b)
         zero = xp.zeros_like(a * c * b)
         half = d / 2
-        return s * s + s * xp.where(a > 0, zero + half, zero) + s * xp.where(b > 0, zero + half, zero) + d * d * _step(a, c, b)
+        return (
+            s * s
+            + s * xp.where(a > 0, zero + half, zero)
+            + s * xp.where(b > 0, zero + half, zero)
+            + d * d * _step(a, c, b)
+        )
 
     return Activation(
         f"leaky_relu({given:g})" if given else "relu",
@@ -199,6 +222,7 @@ def leaky_relu(slope: float) -> Activation:
         lambda a, c, b: s * c + d * d * _relu(a, c, b) if s else _relu(a, c, b),
         of_derivative if s else _step,
         lambda a: d * namespace(a).sqrt(a / (2 * math.pi)),
+        None if s else _relu_pair,
     )
 
 
@@ -334,7 +358,8 @@ _MOST_POWER = 60
 
 
 def _power_dual(k: int) -> Dual:
-    """`E[u^k v^k]`: pairings (Isserlis) with j pairs across, `k!^2 / (j! (p!)^2 2^(2p)) a^p b^p c^j`, `p = (k - j) / 2`."""
+    """`E[u^k v^k]`: pairings (Isserlis) with j pairs across, `k!^2 / (j! (p!)^2 2^(2p)) a^p b^p c^j`, `p = (k - j) /
+    2`."""
 
     def dual(a: Array, c: Array, b: Array) -> Array:
         total = _zero_like(a, c, b)
@@ -380,12 +405,12 @@ def from_functions(
 ) -> Activation:
     """An activation of your own: s and s' entry by entry, on NumPy arrays, and on torch tensors if these are passed.
 
-    Expectations are by `HermiteDual`, within about 1e-13 of `sqrt(E[s(u)^2] E[s(v)^2])` for functions that are smooth on
-    each side of 0 and grow at most polynomially. lipschitz, smoothness (infinity for none), analytic and polynomial
-    are taken on trust.
+    Expectations are by `HermiteDual`, within about 1e-13 of `sqrt(E[s(u)^2] E[s(v)^2])` for functions that are smooth
+    on each side of 0 and grow at most polynomially. lipschitz, smoothness (infinity for none), analytic and
+    polynomial are taken on trust.
     """
     for constant, what in ((lipschitz, "lipschitz"), (smoothness, "smoothness")):
-        if not constant == math.inf:
+        if constant != math.inf:
             as_number(constant, what)
     dual, of_derivative = HermiteDual(value), HermiteDual(derivative)
     return Activation(
@@ -417,9 +442,7 @@ def _normal(x: Array) -> tuple[Array, Array]:
 
 SOFTPLUS = from_functions("softplus", _softplus, _sigmoid, lipschitz=1.0, smoothness=0.25, analytic=True)
 """`log(1 + exp(x))`."""
-SIGMOID = from_functions(
-    "sigmoid", _sigmoid, _bell, lipschitz=0.25, smoothness=math.sqrt(3) / 18, analytic=True
-)
+SIGMOID = from_functions("sigmoid", _sigmoid, _bell, lipschitz=0.25, smoothness=math.sqrt(3) / 18, analytic=True)
 """`1 / (1 + exp(-x))`."""
 TANH = from_functions(
     "tanh",

@@ -4,11 +4,11 @@ With `h_k(a) = E[g(sqrt(a) z) He_k(z)] / sqrt(k!)`, z standard normal, and corre
 
     E[g(u) g(v)] = sum_k h_k(a) h_k(b) r^k.
 
-Every term is a positive semi-definite function of r, so matrices of such expectations are positive semi-definite but for
-rounding. What terms from K on add is at most `sqrt(t_K(a) t_K(b))`, `t_K(a) = E[g^2] - sum_(k<K) h_k(a)^2`: the series ends
-where that is below 1e-14 of `sqrt(E[g(u)^2] E[g(v)^2])`, and pairs for which 256 terms do not get there (both variances
-large, g with poles near the real line) are integrated directly. One-dimensional expectations are Gauss-Legendre sums
-on panels that shrink geometrically towards 0, where scaled functions change.
+Every term is a positive semi-definite function of r, so matrices of such expectations are positive semi-definite but
+for rounding. What terms from K on add is at most `sqrt(t_K(a) t_K(b))`, `t_K(a) = E[g^2] - sum_(k<K) h_k(a)^2`: the
+series ends where that is below 1e-14 of `sqrt(E[g(u)^2] E[g(v)^2])`, and pairs for which 256 terms do not get there
+(both variances large, g with poles near the real line) are integrated directly. One-dimensional expectations are
+Gauss-Legendre sums on panels that shrink geometrically towards 0, where scaled functions change.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ class HermiteDual:
         return self._coefficients(variance, 1)[0][..., 0]
 
     def __call__(self, a: Array, c: Array, b: Array) -> Array:
-        """`E[g(u) g(v)]` for variances a and b and covariance c, which broadcast. Cheap where a and b are small (`(n, 1)`
-        and `(m)`) and c large."""
+        """`E[g(u) g(v)]` for variances a and b and covariance c, which broadcast. Cheap where a and b are small (`(n,
+        1)` and `(m)`) and c large.
+        """
         xp = namespace(a, c, b)
         (ours, square), (others, other_square) = self._coefficients(a, _TERMS), self._coefficients(b, _TERMS)
         scale = xp.sqrt(a) * xp.sqrt(b)
@@ -80,7 +81,7 @@ class HermiteDual:
         r = xp.clip(xp.where(positive, c / xp.where(positive, scale, xp.ones_like(scale)), xp.zeros_like(c)), -1.0, 1.0)
         left, right = (self._tails(h, s) for h, s in ((ours, square), (others, other_square)))
         terms, most = 4, left.shape[-1] - 1
-        while terms < most and float((left[..., terms].max() * right[..., terms].max())) > _TOLERANCE**2:
+        while terms < most and float(left[..., terms].max() * right[..., terms].max()) > _TOLERANCE**2:
             terms *= 2
         terms = min(terms, most)
         total = ours[..., terms - 1] * others[..., terms - 1] + 0 * r
@@ -90,7 +91,9 @@ class HermiteDual:
             hard = (left[..., -1] * right[..., -1] > _TOLERANCE**2) & (xp.abs(r) + 0 * total > 0)
             if bool(xp.any(hard)):
                 shape = tuple(total.shape)
-                a, r, b, hard, total = (xp.reshape(part, (-1,)) for part in (a + 0 * total, r + 0 * total, b + 0 * total, hard, total))
+                a, r, b, hard, total = (
+                    xp.reshape(part, (-1,)) for part in (a + 0 * total, r + 0 * total, b + 0 * total, hard, total)
+                )
                 total[hard] = self._direct(a[hard], r[hard], b[hard])
                 total = xp.reshape(total, shape)
         return total
@@ -121,7 +124,8 @@ class HermiteDual:
         return xp.flip(xp.cumulative_sum(xp.flip(shares, axis=-1), axis=-1), axis=-1) + beyond
 
     def _direct(self, a: Array, r: Array, b: Array) -> Array:
-        """`E[g(u) g(v)]` of pairs `(n,)` by a double integral: over u, and over v given u with panels graded towards v = 0."""
+        """`E[g(u) g(v)]` of pairs `(n,)` by a double integral: over u, and over v given u with panels graded towards
+        v = 0."""
         xp = namespace(a, r, b)
         (outer, weight), (inner, inner_weight) = (tuple(_like(part, a) for part in _panels(s)) for s in (9.0, 18.0))
         found = []

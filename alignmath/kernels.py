@@ -1,11 +1,12 @@
 """Gram matrices and kernels of wide networks: limits, as the width grows, of what random initial weights give.
 
-`gram` is the matrix `K^(H)` of the gradient-descent paper (arXiv:1811.03804), whose least eigenvalue sets the rate of gradient
-descent: Definitions 5.1, 6.1 and 7.1, with their slips corrected (docs/theory/gram.md). `tangent` and `conjugate` are the
-neural tangent kernel and the kernel of the outputs at initialisation (NNGP) of fully connected networks in the usual parametrisation.
+`gram` is the matrix `K^(H)` of the gradient-descent paper (arXiv:1811.03804), whose least eigenvalue sets the rate of
+gradient descent: Definitions 5.1, 6.1 and 7.1, with their slips corrected (docs/theory/gram.md). `tangent` and
+`conjugate` are the neural tangent kernel and the kernel of the outputs at initialisation (NNGP) of fully connected
+networks in the usual parametrisation.
 
-All work on blocks of the result, through all layers before the next, so that no more than the result is held; equal inputs
-are worked on once, which keeps matrices of data sets with duplicates positive semi-definite to rounding.
+All work on blocks of the result, through all layers before the next, so that no more than the result is held; equal
+inputs are worked on once, which keeps matrices of data sets with duplicates positive semi-definite to rounding.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .arrays import Array, as_floating, as_number, as_order, namespace
 __all__ = ["ARCHITECTURES", "conjugate", "gram", "tangent"]
 
 ARCHITECTURES = ("fully_connected", "resnet", "convolutional_resnet")
-_BLOCK = 256
+_BLOCK = 128
 _DEEPEST = 10_000
 
 Layer = Callable[[Array, Array, Array], Array]
@@ -40,15 +41,15 @@ def gram(
 ) -> Array:
     """`K^(H)` of the gradient-descent paper: `(n, n)`, symmetric.
 
-    X: inputs `(n, d)`, of any lengths (the paper's have length 1); for "convolutional_resnet" `(n, d_0, p)`, d_0 channels of
-        p pixels. NumPy or torch, with gradients in X.
+    X: inputs `(n, d)`, of any lengths (the paper's have length 1); for "convolutional_resnet" `(n, d_0, p)`, d_0
+        channels of p pixels. NumPy or torch, with gradients in X.
     depth: H, at least 1; at least 2 for the residual networks.
-    residual_scale: c_res, in (0, 1), of the residual networks. patch: q, odd, the pixels of a patch; stride 1, zero padding.
-    block_size: rows and columns worked on at once.
+    residual_scale: c_res, in (0, 1), of the residual networks. patch: q, odd, the pixels of a patch; stride 1, zero
+        padding. block_size: rows and columns worked on at once.
 
-    With `A_ij` the 2 x 2 covariance of inputs i and j before a layer, fully connected networks have `K^(h) = c E_A[s(u)
-    s(v)]` for h < H and `K^(H) = c K^(H-1) E_A[s'(u) s'(v)]`, `c = activation.c_sigma`, A made of `K^(H-1)` in the last too.
-    Raises `ValueError` for bad input.
+    With `A_ij` the 2 x 2 covariance of inputs i and j before a layer, fully connected networks have `K^(h) = c
+    E_A[s(u) s(v)]` for h < H and `K^(H) = c K^(H-1) E_A[s'(u) s'(v)]`, `c = activation.c_sigma`, A made of `K^(H-1)`
+    in the last too. Raises `ValueError` for bad input.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture!r}; expected one of {list(ARCHITECTURES)}")
@@ -87,9 +88,9 @@ def tangent(
     """The neural tangent kernel of a fully connected network: `(n, m)`, or `(n, n)` for Y left out.
 
     X `(n, d)`, Y `(m, d)`: inputs, NumPy or torch. depth: hidden layers, at least 1; all layers are trained. NTK
-    parametrisation: a layer is `g = W x sqrt(variance / fan-in) + sqrt(bias_variance) b`, all entries of W and b standard
-    normal; the last layer has `last_weight_variance`. With `S^1 = weight_variance x . y / d + bias_variance` and `S^(l+1) =
-    weight_variance E[s(u) s(v)] + bias_variance` under `S^l`,
+    parametrisation: a layer is `g = W x sqrt(variance / fan-in) + sqrt(bias_variance) b`, all entries of W and b
+    standard normal; the last layer has `last_weight_variance`. With `S^1 = weight_variance x . y / d + bias_variance`
+    and `S^(l+1) = weight_variance E[s(u) s(v)] + bias_variance` under `S^l`,
 
         T^1 = S^1,   T^(l+1) = S^(l+1) + weight_variance E[s'(u) s'(v)] T^l
 
@@ -110,7 +111,8 @@ def conjugate(
     last_weight_variance: float = 1.0,
     block_size: int | None = None,
 ) -> Array:
-    """The covariance of the outputs at initialisation (NNGP kernel), arguments as of `tangent`: `(n, m)` or `(n, n)`."""
+    """The covariance of the outputs at initialisation (NNGP kernel), arguments as of `tangent`: `(n, m)` or
+    `(n, n)`."""
     layers = _Kernel(activation, depth, weight_variance, bias_variance, last_weight_variance, slopes=False)
     return _assemble(layers, *_two_sets(X, Y), block_size)
 
@@ -206,7 +208,10 @@ class _Convolutional:
         xp, s, t = namespace(x), self.activation, self.step
         K = self._patches(xp.matrix_transpose(x) @ x)
         own = xp.linalg.diagonal(K)
-        S, mean = s.c_sigma * s.dual(own[:, :, None], _bounded(K, own, own), own[:, None, :]), s.c_sigma**0.5 * s.mean(own)
+        S, mean = (
+            s.c_sigma * s.dual(own[:, :, None], _bounded(K, own, own), own[:, None, :]),
+            s.c_sigma**0.5 * s.mean(own),
+        )
         found = [x, own]
         for _ in range(self.depth - 1):
             K = self._patches(S)
@@ -232,7 +237,9 @@ class _Convolutional:
         for k in range(2, len(one) - 2, 2):
             (a, p), (b, q) = one[k : k + 2], two[k : k + 2]
             K = self._patches(S)
-            cross = p[:, None, :, None] * s.mean(b)[None, :, None, :] + s.mean(a)[:, None, :, None] * q[None, :, None, :]
+            cross = (
+                p[:, None, :, None] * s.mean(b)[None, :, None, :] + s.mean(a)[:, None, :, None] * q[None, :, None, :]
+            )
             S = S + t * cross + t * t * dual(s.dual, K, a, b)
         K = self._patches(S)
         M = K * dual(s.dual_derivative, K, one[-2], two[-2])
@@ -267,11 +274,14 @@ class _Kernel:
             a, b = one[k], two[k]
             weight = self.weight if k < self.depth else self.last
             c = _bounded(S, a, b)
-            S = weight * s.dual(a[:, None], c, b) + self.bias
+            if self.slopes:
+                S, slope = s.pair(a[:, None], c, b)
+                S = weight * S + self.bias
+                T = S + weight * T * slope
+            else:
+                S = weight * s.dual(a[:, None], c, b) + self.bias
             if k < self.depth:
                 S = _diagonal(S, one[k + 1], same)
-            if self.slopes:
-                T = S + weight * T * s.dual_derivative(a[:, None], c, b)
         return T if self.slopes else S
 
 
@@ -299,7 +309,8 @@ def _bounded(covariance: Array, a: Array, b: Array) -> Array:
 
 
 def _assemble(layers: Any, x: Array, y: Array | None, block_size: int | None) -> Array:
-    """The whole matrix, block by block on as many threads as there are cores; of one set of inputs the upper half is computed."""
+    """The whole matrix, block by block on as many threads as there are cores; of one set of inputs the upper half is
+    computed."""
     size = as_order(_BLOCK if block_size is None else block_size, "block_size", least=1, most=10**9)
     xp = namespace(x)
     symmetric = y is None
