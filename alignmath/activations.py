@@ -62,7 +62,6 @@ class Activation:
     _dual: Dual
     _dual_derivative: Dual | None
     _mean: Callable[[Array], Array]
-    _pair: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
 
     def dual(self, variance: Any, covariance: Any, other_variance: Any) -> Array:
         """`E[s(u) s(v)]` for `(u, v) ~ N(0, [[variance, covariance], [covariance, other_variance]])`.
@@ -77,16 +76,6 @@ class Activation:
         if self._dual_derivative is None:
             raise ValueError(f"the derivative of {self.name} is no function; the expectation does not exist")
         return self._dual_derivative(*_checked(variance, covariance, other_variance))
-
-    def pair(self, variance: Array, covariance: Array, other_variance: Array) -> tuple[Array, Array]:
-        """`dual` and `dual_derivative` at once, for covariances that come out of a computation: nothing is checked, and
-        those of the arc-cosine family keep no more digits of the angle than a rounded covariance has."""
-        if self._pair is not None:
-            return self._pair(variance, covariance, other_variance)
-        if self._dual_derivative is None:
-            raise ValueError(f"the derivative of {self.name} is no function; the expectation does not exist")
-        given = variance, covariance, other_variance
-        return self._dual(*given), self._dual_derivative(*given)
 
     def mean(self, variance: Any) -> Array:
         """`E[s(u)]` for `u ~ N(0, variance)`, of any shape."""
@@ -148,24 +137,21 @@ def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
     return product, x_low * y_low - (((product - x_high * y_high) - x_low * y_high) - x_high * y_low)
 
 
+def determinant(a: Array, c: Array, b: Array) -> Array:
+    """`a b - c^2`, 0 where rounding left less."""
+    (product, low), (square, square_low) = _two_product(a, b), _two_product(c, c)
+    return namespace(a, c, b).clip((product - square) + (low - square_low), 0.0, math.inf)
+
+
 def angle_and_area(a: Array, c: Array, b: Array) -> tuple[Array, Array]:
     """The angle between u and v in `[0, pi]`, and `sqrt(a b) sin(angle)`; both 0 if c is 0 and a or b is."""
-    xp = namespace(a, c, b)
-    (product, low), (square, square_low) = _two_product(a, b), _two_product(c, c)
-    area = root(xp.clip((product - square) + (low - square_low), 0.0, math.inf))
-    return xp.atan2(area, c), area
+    area = root(determinant(a, c, b))
+    return namespace(area, c).atan2(area, c), area
 
 
 def _relu(a: Array, c: Array, b: Array) -> Array:
     theta, area = angle_and_area(a, c, b)
     return (area + (math.pi - theta) * c) / (2 * math.pi)
-
-
-def _relu_pair(a: Array, c: Array, b: Array) -> tuple[Array, Array]:
-    xp = namespace(a, c, b)
-    area = root(xp.clip(a * b - c * c, 0.0, math.inf))
-    share = (math.pi - xp.atan2(area, c)) / (2 * math.pi)
-    return area / (2 * math.pi) + share * c, xp.where((a > 0) & (b > 0), share, xp.zeros_like(share))
 
 
 def _step(a: Array, c: Array, b: Array) -> Array:
@@ -222,7 +208,6 @@ def leaky_relu(slope: float) -> Activation:
         lambda a, c, b: s * c + d * d * _relu(a, c, b) if s else _relu(a, c, b),
         of_derivative if s else _step,
         lambda a: d * namespace(a).sqrt(a / (2 * math.pi)),
-        None if s else _relu_pair,
     )
 
 
@@ -275,7 +260,7 @@ def _erf(x: Array) -> Array:
 def _erf_dual(a: Array, c: Array, b: Array) -> Array:
     # asin(2 c / root((1 + 2 a)(1 + 2 b))) by its tangent, which is accurate near 1
     xp = namespace(a, c, b)
-    rest = (1 + 2 * a) + 2 * b + 4 * angle_and_area(a, c, b)[1] ** 2
+    rest = (1 + 2 * a) + 2 * b + 4 * determinant(a, c, b)
     return 2 / math.pi * xp.atan2(2 * c, xp.sqrt(rest))
 
 
@@ -288,7 +273,7 @@ ERF = Activation(
     True,
     False,
     _erf_dual,
-    lambda a, c, b: 4 / math.pi / namespace(a, c, b).sqrt(1 + 2 * a + 2 * b + 4 * angle_and_area(a, c, b)[1] ** 2),
+    lambda a, c, b: 4 / math.pi / namespace(a, c, b).sqrt(1 + 2 * a + 2 * b + 4 * determinant(a, c, b)),
     lambda a: _zero_like(a),
 )
 """The error function `erf(x)`."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, namespace
+from .arrays import Array, namespace, root, value_only
 
 __all__ = ["HermiteDual"]
 
@@ -76,10 +76,10 @@ class HermiteDual:
         """
         xp = namespace(a, c, b)
         (ours, square), (others, other_square) = self._coefficients(a, _TERMS), self._coefficients(b, _TERMS)
-        scale = xp.sqrt(a) * xp.sqrt(b)
+        scale = root(a) * root(b)
         positive = scale > 0
         r = xp.clip(xp.where(positive, c / xp.where(positive, scale, xp.ones_like(scale)), xp.zeros_like(c)), -1.0, 1.0)
-        left, right = (self._tails(h, s) for h, s in ((ours, square), (others, other_square)))
+        left, right = (value_only(self._tails(h, s)) for h, s in ((ours, square), (others, other_square)))
         terms, most = 4, left.shape[-1] - 1
         while terms < most and float(left[..., terms].max() * right[..., terms].max()) > _TOLERANCE**2:
             terms *= 2
@@ -103,7 +103,7 @@ class HermiteDual:
         xp = namespace(variance)
         nodes, matrix = (_like(part, variance) for part in _table())
         density = matrix[:, :1]
-        scale = xp.reshape(xp.sqrt(variance), (-1,))
+        scale = xp.reshape(root(variance), (-1,))
         step = max(1, _CHUNK // len(nodes))
         found, squares = [], []
         for k in range(0, len(scale), step):
@@ -144,4 +144,6 @@ class HermiteDual:
 def _like(values: np.ndarray, like: Array) -> Any:
     """A NumPy array in the library and the precision of `like`, on its device."""
     xp = namespace(like)
-    return xp.asarray(values, dtype=like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values)
+    return (
+        xp.asarray(values, dtype=like.dtype) if isinstance(like, np.ndarray | np.generic) else like.new_tensor(values)
+    )

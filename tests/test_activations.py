@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignmath import activations
@@ -21,7 +21,7 @@ NAMES = ("ABS", "COS", "ERF", "EXP", "GELU", "RELU", "SIGMOID", "SILU", "SIN", "
 EVERY = {name: getattr(activations, name) for name in NAMES}
 EVERY |= {"leaky": leaky_relu(0.2), "cube": monomial(3), "fourth": monomial(4), "line": monomial(1)}
 SMOOTH = [name for name, s in EVERY.items() if s.analytic]
-COVARIANCES = [(1, 0.3, 1), (1, 1, 1), (1, -1, 1), (2, -0.5, 0.3), (1e3, 0.9, 1e-3), (0, 0, 1), (0, 0, 0), (30, 25, 40), (1, 1 - 1e-12, 1)]  # fmt: skip
+COVARIANCES = [(1, 0.3, 1), (1, 1, 1), (1, -1, 1), (2, -0.5, 0.3), (1e3, 0.9, 1e-3), (0, 0, 1), (0, 0, 0), (30, 25, 40)]  # fmt: skip
 
 
 def scalar(name):
@@ -76,9 +76,14 @@ def reference(name, covariance):
     return [expectation(value, a, c, b), None if derivative is None else expectation(derivative, a, c, b), own]
 
 
-CASES = [
-    (name, covariance) for name in EVERY for covariance in COVARIANCES if name != "EXP" or max(covariance) <= 2
-]  # the reference reaches 9 deviations, and exp(sqrt(a) z) peaks at sqrt(a) of them
+def in_reach(name, covariance):
+    """Where the reference is right to 1e-13: it takes 9 deviations, not enough where `exp(2 z)` is left, and its panels do not
+    follow waves of length 0.2."""
+    spread = max(covariance)
+    return not (name == "EXP" and (spread > 1 or covariance[1] == 1)) and not (name in ("SIN", "COS") and spread > 100)
+
+
+CASES = [(name, covariance) for name in EVERY for covariance in COVARIANCES if in_reach(name, covariance)]
 PINS = json.loads((Path(__file__).parent / "activation_pins.json").read_text())
 """What `reference` gave, computed once; `test_pins_are_what_mpmath_gives` computes it again."""
 
@@ -99,6 +104,17 @@ def test_pins_are_what_mpmath_gives():
     for name, covariance in CASES:
         for pin, again in zip(PINS[f"{name} {covariance}"], reference(name, covariance), strict=True):
             assert pin == pytest.approx(again, rel=1e-13, abs=1e-14) if again is not None else pin is None
+
+
+def test_angles_near_0_and_pi_are_right_to_rounding():
+    for c in (1 - 1e-12, 1 - 1e-15, -1 + 1e-13):
+        with mpmath.workdps(40):
+            theta = mpmath.acos(mpmath.mpf(c))
+            profile = (mpmath.sin(theta) + (mpmath.pi - theta) * c) / (2 * mpmath.pi)
+            expected = float(profile), float((mpmath.pi - theta) / (2 * mpmath.pi))
+        assert float(RELU.dual(1.0, c, 1.0)) == pytest.approx(expected[0], rel=1e-15, abs=1e-16)
+        assert float(RELU.dual_derivative(1.0, c, 1.0)) == pytest.approx(expected[1], rel=1e-14, abs=1e-16)
+        assert float(STEP.dual(1.0, c, 1.0)) == pytest.approx(expected[1], rel=1e-14, abs=1e-16)
 
 
 def test_scalings_are_those_of_the_paper():
@@ -125,6 +141,7 @@ def test_derivatives_and_constants_are_true(name):
     assert (s.condition_3_1 < math.inf) == (s.lipschitz < math.inf and s.smoothness < math.inf)
 
 
+@settings(max_examples=20)
 @given(st.floats(0, 1e6), st.floats(-1, 1), st.floats(0, 1e6), st.sampled_from(sorted(set(EVERY) - {"EXP"})))
 def test_no_finite_covariance_gives_nan(a, r, b, name):
     s = EVERY[name]

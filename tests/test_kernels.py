@@ -89,7 +89,7 @@ def test_kernels_are_the_means_over_random_networks(s, depth):
     rng, variances = np.random.default_rng(depth), (1.7, 0.3, 0.8)
     means, errors = [], []
     for width in (50, 100):
-        drawn = np.array([outputs_and_slopes(UNEQUAL, depth, s, width, rng, variances)[1] for _ in range(3000)])
+        drawn = np.array([outputs_and_slopes(UNEQUAL, depth, s, width, rng, variances)[1] for _ in range(3000 * depth)])
         means.append(drawn.mean(axis=0))
         errors.append(drawn.std(axis=0) / math.sqrt(len(drawn)))
     limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
