@@ -90,6 +90,11 @@ class Activation:
         return 1 / float(self._dual(one, one, one))
 
     @property
+    def differentiable(self) -> bool:
+        """Whether the derivative is a function, so that gradients say how outputs change; not so of `STEP`."""
+        return self._dual_derivative is not None
+
+    @property
     def condition_3_1(self) -> float:
         """The least c with `|s(0)| <= c`, s c-Lipschitz and s' c-Lipschitz; infinity if there is none."""
         return max(abs(float(self.value(np.zeros(())))), self.lipschitz, self.smoothness)

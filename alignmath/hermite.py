@@ -32,8 +32,9 @@ _REACH = 13.0
 """`exp(-z^2 / 4)`, by which Hermite functions of any order are bounded, is below 1e-18 from there on."""
 _FINEST = 2.0**-16
 _FINE, _COARSE = (16, 0.5), (10, 1.0)
-"""Nodes and greatest width of a panel: for one-dimensional expectations, whose integrands carry high Hermite functions, and for
-double integrals. With poles as far away as panels are wide, ten nodes leave `(3 + sqrt(8))^-20`, 5e-16."""
+"""Nodes and greatest width of a panel: for one-dimensional expectations, whose integrands carry high Hermite
+functions, and for double integrals. With poles as far away as panels are wide, ten nodes leave `(3 + sqrt(8))^-20`,
+5e-16."""
 _CHUNK = 1 << 21
 """Values of g computed at once."""
 
