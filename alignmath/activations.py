@@ -456,7 +456,7 @@ SILU = from_functions(
     "silu",
     lambda x: x * _sigmoid(x),
     lambda x: _sigmoid(x) + x * _bell(x),
-    lipschitz=1.0998393194985628,
+    lipschitz=1.099839320128867,
     smoothness=0.5,
     analytic=True,
 )

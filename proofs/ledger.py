@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import alignment, beyond, computed, min_norm, specialization
+from . import alignment, beyond, computed, gd_global_minima, min_norm, specialization
 from .claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
 from .texts import math_to_plain, to_plain
 
@@ -25,6 +25,7 @@ CLAIMS: tuple[Claim, ...] = (
     *alignment.CLAIMS,
     *specialization.CLAIMS,
     *min_norm.CLAIMS,
+    *gd_global_minima.CLAIMS,
     *beyond.CLAIMS,
     *computed.CLAIMS,
 )

@@ -16,6 +16,7 @@ import math
 import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -365,19 +366,17 @@ def follow(
     target = (labels if is_torch_array(labels) else torch.as_tensor(labels)).to(x)
     if tuple(target.shape) != (n,):
         raise ValueError(f"y has shape {tuple(target.shape)}; expected ({n},), a number for each input")
-    given = x.movedim(1, 0).flatten(1)
-    _require_consistent(given.cpu().numpy(), target.cpu().numpy())
+    _require_consistent(x.movedim(1, 0).flatten(1).cpu().numpy(), target.cpu().numpy())
     moments = set(range(T + 1)) if record is None else {as_order(k, "record", most=T) for k in record}
-    plain = X if network.architecture == "convolutional_resnet" else given
-    inputs = np.asarray(plain.detach().cpu() if is_torch_array(plain) else plain, dtype=float)
-    options = {"residual_scale": network.residual_scale, "patch": network.patch}
-    form = (network.depth, network.activation, network.architecture)
     H = network.depth
     trained = sorted(range(1, H + 2) if train is None else {as_order(h, "train", least=1, most=H + 1) for h in train})
     if not trained:
         raise ValueError("train is empty; name at least one layer")
-    least = float(np.linalg.eigvalsh(gram(inputs, *form, **options))[0])
-    limit = np.sum([gram(inputs, *form, layer=h, **options) for h in trained], axis=0)
+    inputs = x.movedim(1, 0).cpu().numpy().astype(float)
+    form = (network.architecture, network.activation, H, network.residual_scale, network.patch)
+    limits = {h: _limit(inputs.tobytes(), inputs.shape, h, *form) for h in {*trained, H}}
+    least = float(np.linalg.eigvalsh(limits[H])[0])
+    limit = np.sum([limits[h] for h in trained], axis=0)
     chosen = torch.tensor([h - 1 for h in trained])
 
     layers = [*(W.clone() for W in network.weights), network.output.clone()]
@@ -443,6 +442,30 @@ def follow(
         network=current,
         status=status,
         seconds=clock.perf_counter() - started,
+    )
+
+
+@lru_cache(maxsize=64)
+def _limit(
+    data: bytes,
+    shape: tuple[int, ...],
+    layer: int,
+    architecture: str,
+    activation: Activation,
+    depth: int,
+    residual_scale: float,
+    patch: int,
+) -> np.ndarray:
+    """The limit of `G^(h)` for these inputs, kept: many networks are followed on the same."""
+    X = np.frombuffer(data).reshape(shape)
+    return gram(
+        X if architecture == "convolutional_resnet" else X[..., 0],
+        depth,
+        activation,
+        architecture,
+        layer=layer,
+        residual_scale=residual_scale,
+        patch=patch,
     )
 
 

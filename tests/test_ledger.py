@@ -29,6 +29,9 @@ SPECIALIZATION = """eq1 bias lemma1 eq4 polytope cor1 thm1 thm1.noisy def2 thm2 
 thm6.between thm6.proof assump2 eq8 thm7 thm7.eq65 thm7.eq66_68 thm7.align sym_breaking slow lemma2 lemma3 lemma4
 lemma5 lemma6 setup fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig11 fig12""".split()  # noqa: SIM905
 """The same of the specialization paper."""
+GRADIENT_DESCENT = """cond3.1 eq2 patch dyn Hinf linear G eq4 eq5 eq6 def5.1 rem.H1 thm5.1 def6.1 lmin.resnet thm6.1 compare def7.1 thm7.1
+relu.closed""".split()  # noqa: SIM905
+"""The same of the gradient-descent paper."""
 
 
 def claim(
@@ -61,10 +64,11 @@ def test_every_claim_of_the_paper_has_its_row_and_figures_have_two():
     assert {f"minnorm.{name}" for name in MIN_NORM} <= set(names)
     assert {f"minnorm.exp.{name}.measured" for name in ("N20", "N40")} <= set(names)
     assert {f"special.{name}" for name in SPECIALIZATION} <= set(names)
+    assert {f"ntk.{name}" for name in GRADIENT_DESCENT} <= set(names)
     assert {f"special.fig{k}.measured" for k in (*range(2, 9), 11, 12)} <= set(names)
 
 
-@pytest.mark.parametrize("paper", ["min_norm", "specialization"])
+@pytest.mark.parametrize("paper", ["min_norm", "specialization", "gd_global_minima"])
 def test_refuted_statements_appear_again_as_mended(paper):
     by_name = {c.name: c for c in ledger.CLAIMS if c.paper == paper}
     refuted = [name for name, c in by_name.items() if c.expected is Verdict.REFUTED]
