@@ -3,7 +3,9 @@ torch in, the same out.
 
 Modules: `networks` (two-layer, deep and convolutional containers; teachers and students), `gaussian` (expectations),
 `population` (loss, gradient, Hessian; `vector_population` for vector outputs), `angular` (kernels on the circle and
-their determinants), with `minors`, `signs` and `balls` underneath; `planar` and `sectors` (networks in the plane:
+their determinants), with `minors`, `signs` and `balls` underneath; `activations` (Gaussian expectations of activation
+functions at any covariance; `hermite` underneath) and `kernels` (Gram matrices, tangent and conjugate kernels of wide
+networks); `planar` and `sectors` (networks in the plane:
 kinks, sectors, dual functions and certificates), with `folding`, `rational` and `arrangements` underneath;
 `specialization` (condensed students, correlations, coverage, mixture matrices, observers). Importing this package
 loads neither torch nor SymPy nor cvxpy.

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Descent", "WideNetwork", "empirical_tangent", "follow", "grams", "linearised", "random_network"]
 
-_VALUES = 1 << 24
-"""Products of pixels held at once, and entries of a Jacobian."""
+_PRODUCTS, _JACOBIAN = 1 << 24, 1 << 26
+"""Products of pixels, and entries of a Jacobian, held at once."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _products(
     n, k, p = one.shape[1], two.shape[1], one.shape[2]
     if slopes is None:
         return one.transpose(0, 1).flatten(1) @ two.transpose(0, 1).flatten(1).T
-    rows, found = max(1, _VALUES // (k * p * p)), []
+    rows, found = max(1, _PRODUCTS // (k * p * p)), []
     for i in range(0, n, rows):
         part = [v[:, i : i + rows].flatten(1).T @ w.flatten(1) for v, w in (slopes, arrived)]
         found.append((part[0] * part[1]).unflatten(0, (-1, p)).unflatten(-1, (k, p)).sum(dim=(1, 3)))
@@ -241,7 +241,7 @@ def empirical_tangent(module: Any, X: Any, Y: Any = None) -> torch.Tensor:
     y = x if Y is None else load(Y, "Y")
     total = x.new_zeros(len(x), len(y))
     for name, parameter in parameters.items():
-        rows = max(1, _VALUES // parameter.numel())
+        rows = max(1, _JACOBIAN // parameter.numel())
         for j in range(0, len(y), rows):
             right = jacobian(name, y[j : j + rows])
             for i in range(0, len(x), rows):
@@ -360,10 +360,10 @@ def follow(
     from tqdm import tqdm
 
     started = clock.perf_counter()
-    x = _as_inputs(network, X, "X")
+    x = _as_inputs(network, X, "X").detach()
     n, T = x.shape[1], as_order(steps, "steps", most=10**9)
     labels = as_floating(y, "y", least_ndim=1)
-    target = (labels if is_torch_array(labels) else torch.as_tensor(labels)).to(x)
+    target = (labels if is_torch_array(labels) else torch.as_tensor(labels)).detach().to(x)
     if tuple(target.shape) != (n,):
         raise ValueError(f"y has shape {tuple(target.shape)}; expected ({n},), a number for each input")
     _require_consistent(x.movedim(1, 0).flatten(1).cpu().numpy(), target.cpu().numpy())

@@ -175,6 +175,19 @@ def test_wide_networks_follow_their_linearisation_and_the_bound(architecture):
     )
 
 
+def test_inputs_that_carry_gradients_and_single_precision_are_taken():
+    x, y = data("fully_connected")
+    tensor = torch.tensor(x, requires_grad=True)
+    network = random_network(3, 2, 20, SOFTPLUS, seed=9)
+    (slope,) = torch.autograd.grad(network(tensor).sum(), tensor)
+    assert slope.isfinite().all()
+    exact = follow(network, tensor, y, 3)
+    single = follow(random_network(3, 2, 20, SOFTPLUS, seed=9, dtype="float32"), x, y, 3)
+    assert single.network.output.dtype == torch.float32
+    assert exact.grams.dtype == np.float64
+    np.testing.assert_allclose(single.outputs[0].shape, exact.outputs[0].shape)
+
+
 def test_the_remainder_is_what_one_step_leaves():
     x, y = data("fully_connected")
     start = random_network(3, 1, 30, SOFTPLUS, seed=7)

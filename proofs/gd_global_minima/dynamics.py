@@ -150,7 +150,7 @@ def _linear_limit(effort: Effort) -> Outcome:
     d = Derivation()
     widths = np.array([128, 2048] if effort is Effort.QUICK else [128, 256, 512, 1024, 2048])
     X, y = unit_inputs(6, (3,)), labels(6)
-    seeds, steps = effort.count(80, 300), effort.count(25, 300)
+    seeds, steps = effort.count(80, 150), effort.count(25, 100)
     step = 1 / np.linalg.eigvalsh(gram(X, 1, SOFTPLUS))[-1]
     found = np.empty((seeds, len(widths)))
     for seed in range(seeds):

@@ -150,7 +150,7 @@ CLAIMS = (
         "ntk.lmin.resnet",
         _PAPER,
         "Section 6, after Definition 6.1",
-        r"$\lambda_{\min}(K^{(H)})$ of the ResNet does not fall exponentially in H; for softplus it falls like $H^{-2}$, for fully connected networks exponentially.",
+        r"$\lambda_{\min}(K^{(H)})$ of the ResNet does not fall exponentially in H; for softplus it falls like $H^{-2}$, and exponentially in fully connected softplus networks.",
         Verdict.MEASURED,
         _least_eigenvalue_by_depth,
     ),

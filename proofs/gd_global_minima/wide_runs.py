@@ -96,15 +96,15 @@ class Runs:
 
 @cache
 def trained(architecture: str, effort: Effort) -> Runs:
-    """Softplus networks of widths 32 and 192 (full: 32 to 1024), 6 inputs, 40 steps of `1 / lambda_max(G(0))` (full:
-    300).
+    """Softplus networks of widths 32 and 192 (full: 32 to 512), 6 inputs, 40 steps of `1 / lambda_max(G(0))` (full:
+    200).
 
     "drift": largest `|W^(h)(k) - W^(h)(0)|_F / sqrt(m)` of a layer and a recorded step; "change of the top Gram
     matrix": largest `|G^(H)(k) - G^(H)(0)|` over `|K^(H)|`, spectral; distances: largest over inputs and steps. The last three are over the root mean square of `y - u(0)`, to
     which they are proportional to first order.
     """
-    widths = np.array([32, 192] if effort is Effort.QUICK else [32, 64, 128, 256, 512, 1024])
-    seeds, steps = effort.count(20, 20), effort.count(40, 300)
+    widths = np.array([32, 192] if effort is Effort.QUICK else [32, 64, 128, 256, 512])
+    seeds, steps = effort.count(20, 30), effort.count(40, 200)
     H, shape = DEPTHS[architecture], _SHAPES[architecture]
     X, y = unit_inputs(6, shape), labels(6)
     inputs = shape if len(shape) > 1 else shape[0]
