@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.determinants --json benchmarks/results/determinants.json
 	$(BIN)/python -m benchmarks.descent --json benchmarks/results/descent.json
 	$(BIN)/python -m benchmarks.derivation --json benchmarks/results/derivation.json
+	$(BIN)/python -m benchmarks.kernels --json benchmarks/results/kernels.json
 	$(BIN)/python -m benchmarks.min_norm --json benchmarks/results/min_norm.json
 	$(BIN)/python -m benchmarks.training --json benchmarks/results/training.json
 

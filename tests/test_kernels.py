@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,9 +14,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignmath import activations
-from alignmath.activations import ERF, GELU, RELU, SOFTPLUS, TANH, monomial
-from alignmath.kernels import conjugate, gram, tangent
+from alignmath import activations, kernels
+from alignmath.activations import (
+    ABS,
+    COS,
+    ERF,
+    EXP,
+    GELU,
+    RELU,
+    SIGMOID,
+    SILU,
+    SIN,
+    SOFTPLUS,
+    TANH,
+    leaky_relu,
+    monomial,
+)
+from alignmath.kernels import ARCHITECTURES, conjugate, gram, tangent
 
 UNEQUAL = np.random.default_rng(0).standard_normal((5, 3)) * np.array([0.5, 1, 2, 1, 1.5])[:, None]
 
@@ -27,7 +45,7 @@ def entrywise(x, depth, s):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
-@pytest.mark.parametrize("s", [RELU, SOFTPLUS, ERF], ids=lambda s: s.name)
+@pytest.mark.parametrize("s", [RELU, ABS, leaky_relu(-0.3), leaky_relu(0.7), SOFTPLUS, ERF], ids=lambda s: s.name)
 def test_blocks_give_the_definition(s, depth):
     for size in (None, 1, 2, 100):
         np.testing.assert_allclose(gram(UNEQUAL, depth, s, block_size=size), entrywise(UNEQUAL, depth, s), rtol=1e-11)
@@ -61,107 +79,212 @@ def test_least_eigenvalues_are_those_found_by_quadrature():
         K = SOFTPLUS.c_sigma * expectation(SOFTPLUS.value, K)
 
 
-def outputs_and_slopes(x, depth, s, width, rng, variances):
-    """Output `(n,)` and tangent kernel `(n, n)` of one random network, by backpropagation written out."""
+def random_kernels(x, depth, s, drawn, variances):
+    """Of a batch of random networks, by backpropagation written out: kernels of outputs, given the hidden layers, and
+    tangent kernels: `(B, 2, n, n)`. drawn: standard normal weights `(B, width, fan-in)` and biases of every layer."""
     weight, bias, last = variances
-    value, gates, kernel = x.T, [], 0.0
-    layers, inputs = [], []
-    for k in range(depth + 1):
-        fan_in, final = value.shape[0], k == depth
-        W = rng.standard_normal((1 if final else width, fan_in)) * math.sqrt((last if final else weight) / fan_in)
-        inputs.append((value, (last if final else weight) / fan_in))
-        z = W @ value + math.sqrt(bias) * rng.standard_normal((W.shape[0], 1))
-        layers.append(W)
-        gates.append(np.ones_like(z) if final else s.derivative(z))
-        value = z if final else s.value(z)
-    back = np.ones_like(value)
-    for W, (below, scale), gate in zip(layers[::-1], inputs[::-1], gates[::-1], strict=True):
+    value, steps = x.T[None], []
+    for k, (W, offsets) in enumerate(drawn):
+        scale = (last if k == depth else weight) / value.shape[1]
+        z = math.sqrt(scale) * (W @ value) + math.sqrt(bias) * offsets
+        steps.append(
+            (math.sqrt(scale) * W, scale * (value.mT @ value) + bias, s.derivative(z) if k < depth else 1 + 0 * z)
+        )
+        value = s.value(z)
+    output, tangents, back = steps[-1][1], 0.0, 1.0
+    for W, below, gate in steps[::-1]:
         back = back * gate
-        kernel = kernel + (back.T @ back) * (scale * (below.T @ below) + bias)
-        back = W.T @ back
-    return value[0], kernel
+        tangents = tangents + (back.mT @ back) * below
+        back = W.mT @ back
+    return np.stack([output, tangents], axis=1)
 
 
-@pytest.mark.parametrize("s", [RELU, GELU], ids=lambda s: s.name)
-@pytest.mark.parametrize("depth", [1, 3])
+def drawn_networks(rng, count, inputs, depth, width):
+    sizes = [inputs, *[width] * depth, 1]
+    draw = partial(rng.standard_normal, dtype=np.float32)
+    return [(draw((count, m, d)), draw((count, m, 1))) for d, m in itertools.pairwise(sizes)]
+
+
+def extrapolated(draw, expected, width, most):
+    """`2 E[draw(2 width)] - E[draw(width)]`, with its standard error: as many batches as bring it below 1% of what is
+    expected, up to `most` draws of each width."""
+    count, sums = 0, {m: [0.0, 0.0] for m in (width, 2 * width)}
+    while True:
+        for m, total in sums.items():
+            values = draw(m).astype(np.float64)
+            total[0], total[1] = total[0] + values.sum(axis=-3), total[1] + (values * values).sum(axis=-3)
+        count += values.shape[-3]
+        (one, error), (two, other) = ((a / count, np.sqrt((b / count - (a / count) ** 2) / count)) for a, b in sums.values())  # fmt: skip
+        limit, deviation = 2 * two - one, np.hypot(2 * other, error)
+        if count >= most or np.all(deviation < 0.01 * np.abs(expected)):
+            return limit, deviation
+
+
+USUAL = (1.7, 0.3, 0.8)
+"""Variances of weights, biases and last weights."""
+NAMED = [RELU, leaky_relu(0.2), ABS, ERF, SIN, COS, SOFTPLUS, SIGMOID, TANH, GELU, SILU]
+POSITIVE = np.array([[0.9, 0.2, 0.1], [0.3, 0.6, 0.1], [0.8, 1.0, 0.6], [0.2, 0.4, 0.9], [0.5, 0.1, 0.4]])
+"""Inputs of lengths 0.65 to 1.4 at acute angles: no entry of a kernel is near 0."""
+
+
+def compared(depth, activations, variances, *, width, most, seed=0):
+    """The kernels of networks, with their errors, and the closed forms, `(activations, 2, n, n)`."""
+    rng, x = np.random.default_rng([seed, depth]), POSITIVE.astype(np.float32)
+    names = ("weight_variance", "bias_variance", "last_weight_variance")
+    options = dict(zip(names, variances, strict=True), depth=depth)
+    found = np.array([[f(POSITIVE, activation=s, **options) for f in (conjugate, tangent)] for s in activations])
+
+    def draw(m):
+        drawn = drawn_networks(rng, 200, 3, depth, m)
+        return np.stack([random_kernels(x, depth, s, drawn, variances) for s in activations]).swapaxes(1, 2)
+
+    return *extrapolated(draw, found, width, most), found
+
+
+def assert_means(limit, error, found):
+    assert np.all(error < 0.01 * np.abs(found)), np.max(error / np.abs(found), axis=(-1, -2))
+    apart = np.max(np.abs(limit - found) / error, axis=(-1, -2))
+    assert np.all(apart < 4), apart
+
+
+@pytest.mark.parametrize(
+    ("s", "depth"), [(RELU, 1), (ABS, 2), (GELU, 2), (RELU, 3)], ids=lambda v: getattr(v, "name", v)
+)
 def test_kernels_are_the_means_over_random_networks(s, depth):
-    """Within four standard errors, each below 1% of the largest entry, with the O(1/m) bias removed by two widths."""
-    rng, variances = np.random.default_rng(depth), (1.7, 0.3, 0.8)
-    means, errors = [], []
-    for width in (50, 100):
-        drawn = np.array([outputs_and_slopes(UNEQUAL, depth, s, width, rng, variances)[1] for _ in range(3000 * depth)])
-        means.append(drawn.mean(axis=0))
-        errors.append(drawn.std(axis=0) / math.sqrt(len(drawn)))
-    limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
-    options = dict(zip(("weight_variance", "bias_variance", "last_weight_variance"), variances, strict=True))
-    found = tangent(UNEQUAL, depth=depth, activation=s, **options)
-    assert error.max() < 0.01 * np.abs(found).max()
-    assert np.all(np.abs(limit - found) < 4 * error)
-    wrong = tangent(UNEQUAL, depth=depth, activation=s, **{**options, "last_weight_variance": 0.9})
-    assert np.any(np.abs(limit - wrong) > 4 * error)
+    """Within four standard errors, each below 1% of the value, with the O(1/m) bias removed by two widths."""
+    limit, error, found = compared(depth, [s], USUAL, width=48, most=20_000)
+    assert_means(limit, error, found)
+    assert np.any(np.abs(limit - 1.1 * found) > 4 * error)
 
 
-def test_outputs_at_initialisation_have_the_conjugate_kernel_as_covariance():
-    rng, variances = np.random.default_rng(7), (1.7, 0.3, 0.8)
-    drawn = np.array([outputs_and_slopes(UNEQUAL, 2, TANH, 200, rng, variances)[0] for _ in range(20_000)])
-    products = drawn[:, :, None] * drawn[:, None]
-    error = products.std(axis=0) / math.sqrt(len(drawn))
-    found = conjugate(UNEQUAL, depth=2, activation=TANH, weight_variance=1.7, bias_variance=0.3, last_weight_variance=0.8)  # fmt: skip
-    assert np.all(error < 0.02 * np.sqrt(np.outer(np.diag(found), np.diag(found))))
-    assert np.all(np.abs(products.mean(axis=0) - found) < 4 * error + 0.005 * found.max())
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
+def test_kernels_of_every_activation_are_the_means_over_random_networks(depth):
+    assert_means(*compared(depth, NAMED, USUAL, width=64, most=40_000))
 
 
-def residual_networks(x, depth, s, width, rng, scale, patch):
-    """`G^(H)` of one random residual network of the paper, fully connected for patch None."""
-    step = scale / depth
-    draw = rng.standard_normal
-    pixels = x[:, :, None] if patch is None else x
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("s", "variances"), [(monomial(2), (0.2, 0.1, 0.8)), (EXP, (0.1, 0.05, 0.8))], ids=["x^2", "exp"]
+)
+def test_kernels_of_activations_that_grow_fast_are_the_means_over_random_networks(s, variances, depth):
+    """Of small variances: at larger ones, from the third layer on, a mean over networks is that of the few largest."""
+    assert_means(*compared(depth, [s], variances, width=64, most=40_000))
 
-    def patches(value):
-        if patch is None:
+
+def paper_networks(x, depth, s, width, rng, scale, architecture, count=100):
+    """`G^(H)` of a batch of random networks of the paper: `(B, n, n)`."""
+    plain, convolutional = architecture == "fully_connected", architecture == "convolutional_resnet"
+    draw, first = partial(rng.standard_normal, dtype=np.float32), math.sqrt(s.c_sigma / width)
+    step = first if plain else scale / depth / math.sqrt(width)
+    value = np.asarray(x if convolutional else x[:, :, None], dtype=np.float32)[None]
+
+    def below(value):  # patches of 3 pixels; (B, n, channels, pixels)
+        if not convolutional:
             return value
-        reach, p = patch // 2, value.shape[-1]
-        padded = np.pad(value, ((0, 0), (0, 0), (reach, reach)))
-        return np.concatenate([padded[:, :, o : o + p] for o in range(patch)], axis=1)
+        padded = np.pad(value, ((0, 0), (0, 0), (0, 0), (1, 1)))
+        return np.concatenate([padded[..., o : o + value.shape[-1]] for o in range(3)], axis=2)
 
-    value = patches(pixels)
-    value = math.sqrt(s.c_sigma / width) * s.value(draw((width, value.shape[1])) @ value)
-    for _ in range(depth - 2):
-        below = patches(value)
-        value = value + step / math.sqrt(width) * s.value(draw((width, below.shape[1])) @ below)
-    below = patches(value)
-    a = draw((width, below.shape[2]))
-    slope = step / math.sqrt(width) * a * s.derivative(draw((width, below.shape[1])) @ below)
-    return np.einsum("iml,idl,jmr,jdr->ij", slope, below, slope, below, optimize=True)
+    for k in range(depth - 1):
+        inner = below(value)
+        new = (first if k == 0 else step) * s.value(draw((count, 1, width, inner.shape[2])) @ inner)
+        value = new if k == 0 or plain else value + new
+    inner = below(value)
+    slope = s.derivative(draw((count, 1, width, inner.shape[2])) @ inner)
+    slope = step * draw((count, 1, width, inner.shape[3])) * slope
+    gradients = (slope @ inner.mT).reshape(count, len(x), -1)
+    return gradients @ gradients.mT
 
 
-@pytest.mark.parametrize(("architecture", "patch"), [("resnet", None), ("convolutional_resnet", 3)])
-@pytest.mark.parametrize("depth", [2, 3])
-def test_residual_gram_matrices_are_the_means_over_random_networks(architecture, patch, depth):
-    """As above. Inputs of unequal lengths, where the pairing of the cross terms shows."""
-    rng = np.random.default_rng(depth)
-    x = UNEQUAL if patch is None else rng.standard_normal((3, 2, 4)) * np.array([0.3, 0.5, 0.8])[:, None, None]
-    means, errors = [], []
-    for width in (60, 120):
-        drawn = np.array([residual_networks(x, depth, SOFTPLUS, width, rng, 0.8, patch) for _ in range(4000)])
-        means.append(drawn.mean(axis=0))
-        errors.append(drawn.std(axis=0) / math.sqrt(len(drawn)))
-    limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
-    found = gram(x, depth, SOFTPLUS, architecture, residual_scale=0.8)
-    assert error.max() < 0.015 * np.abs(found).max()
-    assert np.all(np.abs(limit - found) < 4 * error)
+IMAGES = np.random.default_rng(2).uniform(0, 1, (3, 2, 4)) * np.array([0.4, 0.7, 1.0])[:, None, None]
+
+
+def assert_gram(architecture, s, depth, most):
+    """Inputs of unequal lengths, where the pairing of the cross terms shows."""
+    x, rng = IMAGES if architecture == "convolutional_resnet" else POSITIVE, np.random.default_rng(depth)
+    found = gram(x, depth, s, architecture, residual_scale=0.8)
+    limit, error = extrapolated(lambda m: paper_networks(x, depth, s, m, rng, 0.8, architecture), found, 32, most)
+    assert_means(limit, error, found)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "depth", "s"),
+    [("fully_connected", 2, SOFTPLUS), ("resnet", 3, SOFTPLUS), ("convolutional_resnet", 2, SOFTPLUS)],
+    ids=lambda v: getattr(v, "name", v),
+)  # fmt: skip
+def test_gram_matrices_are_the_means_over_random_networks(architecture, depth, s):
+    """As above."""
+    assert_gram(architecture, s, depth, 20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s", [RELU, SOFTPLUS, TANH], ids=lambda s: s.name)
+@pytest.mark.parametrize("depth", [3, 5])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_gram_matrices_of_more_layers_are_the_means_over_random_networks(architecture, depth, s):
+    assert_gram(architecture, s, depth, 60_000)
 
 
 @settings(max_examples=500)
-@given(st.integers(0, 10**9), st.integers(1, 12), st.integers(1, 4), st.sampled_from([RELU, ERF, SOFTPLUS, monomial(2)]))  # fmt: skip
-def test_kernels_are_positive_semidefinite_for_any_inputs(seed, n, depth, s):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, rng.integers(1, 4))) * 10.0 ** rng.uniform(-1, 1 if s is RELU else 0, (n, 1))
-    x = x[rng.integers(0, n, n)]  # with duplicates
+@given(st.integers(0, 10**9), st.integers(1, 12), st.integers(1, 4), st.sampled_from([RELU, ABS, leaky_relu(0.1), ERF, SIN, COS, monomial(2), SOFTPLUS]), st.integers(6, 17), st.sampled_from([[], ["resnet"]]))  # fmt: skip
+def test_kernels_are_positive_semidefinite_for_any_inputs(seed, n, depth, s, digits, architecture):
+    """With inputs that are equal, nearly equal and multiples of each other."""
+    rng, angular = np.random.default_rng(seed), s.name in ("relu", "abs", "leaky_relu(0.1)")
+    x = rng.standard_normal((n, rng.integers(1, 4))) * 10.0 ** rng.uniform(-1, 1 if angular else 0, (n, 1))
+    x = x[rng.integers(0, n, n)]
     x[0] *= rng.integers(0, 2)
-    for K in (gram(x, depth, s), tangent(x, depth=depth, activation=s, bias_variance=0.1), conjugate(x, depth=depth, activation=s)):  # fmt: skip
+    moved = rng.integers(0, n, n // 2)
+    x[moved] = x[moved] * (rng.choice([-1.0, 1.0, 0.3], (len(moved), 1)) if angular else 1.0) + 10.0**-digits * rng.standard_normal((len(moved), x.shape[1]))  # fmt: skip
+    found = [gram(x, depth, s, *architecture[: depth > 1]), tangent(x, depth=depth, activation=s, bias_variance=0.1), conjugate(x, depth=depth, activation=s)]  # fmt: skip
+    for K in found:
         np.testing.assert_array_equal(K, K.T)
         assert np.linalg.eigvalsh(K)[0] >= -1e-12 * np.trace(K)
+
+
+def test_matrices_with_equal_inputs_are_those_of_the_others_with_rows_repeated():
+    x = np.random.default_rng(4).standard_normal((9, 2))
+    order = np.array([0, 1, 0, 2, 3, 3, 4, 0, 5, 6, 7, 8, 8])
+    for y in (None, x[[3, 3, 1]]):
+        expected = tangent(x, y, depth=2, activation=RELU, block_size=4)
+        expected = expected[order][:, order] if y is None else expected[order]
+        np.testing.assert_array_equal(tangent(x[order], y, depth=2, activation=RELU, block_size=4), expected)
+
+
+def test_an_interrupted_call_stops_and_a_bar_is_shown_only_when_asked_for(capsys, monkeypatch):
+    x = np.random.default_rng(5).standard_normal((2000, 2))
+    tangent(x[:100], depth=1, activation=RELU)
+    assert capsys.readouterr().err == ""
+    tangent(x[:100], depth=1, activation=RELU, progress=True)
+    assert "kernel" in capsys.readouterr().err
+    done = []
+
+    def block(self, *arguments):
+        done.append(0)
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        time.sleep(0.002)
+
+    monkeypatch.setattr(kernels._KernelAngles, "block", block)
+    with pytest.raises(KeyboardInterrupt):
+        tangent(x, depth=1, activation=RELU, block_size=16)
+    assert len(done) < 4000  # of 7875 blocks
+
+
+@pytest.mark.parametrize("s", [RELU, ABS, leaky_relu(0.2), leaky_relu(-0.3), leaky_relu(3.0)], ids=lambda s: s.name)
+def test_recursions_of_angles_are_those_of_covariances(s):
+    """For activations of two slopes; under another name they go the way of all others."""
+    general = replace(s, name="general")
+    x = np.concatenate([UNEQUAL, -2 * UNEQUAL[:2], np.zeros((1, 3))])
+    variances = {"weight_variance": 1.3, "bias_variance": 0.2, "last_weight_variance": 0.7}
+    for depth, layer in itertools.product((2, 3, 5), (1, 2, None, -1)):
+        h = depth + 1 if layer == -1 else layer
+        for architecture in ARCHITECTURES[:2]:
+            one, other = (gram(x, depth, f, architecture, layer=h, residual_scale=0.8) for f in (s, general))
+            np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-7)
+        for kernel in (tangent, conjugate):
+            one, other = (kernel(x, UNEQUAL[1:], depth=depth, activation=f, **variances) for f in (s, general))
+            np.testing.assert_allclose(one, other, rtol=1e-7)
 
 
 def test_two_sets_are_blocks_of_their_union():
