@@ -7,7 +7,8 @@ With `h_k(a) = E[g(sqrt(a) z) He_k(z)] / sqrt(k!)`, z standard normal, and corre
 Every term is a positive semi-definite function of r, so matrices of such expectations are positive semi-definite but
 for rounding. What terms from K on add is at most `sqrt(t_K(a) t_K(b))`, `t_K(a) = E[g^2] - sum_(k<K) h_k(a)^2`: the
 series ends where that is below 1e-14 of `sqrt(E[g(u)^2] E[g(v)^2])`, and pairs for which 256 terms do not get there
-(both variances large, g with poles near the real line) are integrated directly. One-dimensional expectations are
+(large variances, g with poles near the real line) are integrated directly. Tails below 1e-13, which rounding hides in
+that difference, are continued geometrically from the last coefficients. One-dimensional expectations are
 Gauss-Legendre sums on panels that shrink geometrically towards 0, where scaled functions change.
 """
 
@@ -24,27 +25,33 @@ from .arrays import Array, namespace, root, value_only
 
 __all__ = ["HermiteDual"]
 
-_TERMS = 256
+_TERMS = (32, 256)
+"""Tried one after the other."""
 _TOLERANCE = 1e-14
 _ROUNDING = 1e-13
 """What is left of `E[g^2]` after all terms is not told from 0 below that; smaller tails are sums of what terms add."""
+_NOTHING = 1e-29
+"""Shares of `E[g^2]` that are rounding."""
 _REACH = 13.0
 """`exp(-z^2 / 4)`, by which Hermite functions of any order are bounded, is below 1e-18 from there on."""
-_FINEST = 2.0**-16
-_FINE, _COARSE = (16, 0.5), (10, 1.0)
+_FINE, _COARSE = (16, 0.5), (14, 1.0)
 """Nodes and greatest width of a panel: for one-dimensional expectations, whose integrands carry high Hermite
-functions, and for double integrals. With poles as far away as panels are wide, ten nodes leave `(3 + sqrt(8))^-20`,
-5e-16."""
+functions, and for double integrals. A panel reaches to four times its nearer end, so that a pole at 0 is 5/3 of its
+half width from its centre, and n nodes leave `3^-2n`."""
+_FEATURES = 10
+"""The finest panel is `2^-10` wide, over the deviation where that exceeds 1."""
+_NEARLY_ONE = 1e-7
+"""Gradients of double integrals are taken at correlations no nearer to 1: they are differences of large terms there."""
 _CHUNK = 1 << 21
 """Values of g computed at once."""
 
 
 @cache
-def _panels(reach: float, order: int, widest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on `[-reach, reach]`, graded towards 0."""
-    edges = [0.0, _FINEST]
+def _panels(reach: float, finest: int, order: int, widest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on `[-reach, reach]`, graded towards 0, the first panels `2^-finest` wide."""
+    edges = [0.0, 2.0**-finest]
     while edges[-1] < reach:
-        edges.append(min(edges[-1] + min(edges[-1], widest), reach))
+        edges.append(min(edges[-1] + min(3 * edges[-1], widest), reach))
     node, weight = np.polynomial.legendre.leggauss(order)
     left, right = np.array(edges[:-1])[:, None], np.array(edges[1:])[:, None]
     half = (right - left) / 2
@@ -52,14 +59,20 @@ def _panels(reach: float, order: int, widest: float) -> tuple[np.ndarray, np.nda
     return np.concatenate([-nodes[::-1], nodes]), np.concatenate([weights[::-1], weights])
 
 
+def _finest(variance: Array) -> int:
+    """How fine panels must be for this variance, in steps of 8 powers of 2."""
+    largest = math.sqrt(float(value_only(variance).max()))
+    return _FEATURES + (8 * math.ceil(math.log2(largest) / 8) if largest > 1 else 0)
+
+
 @cache
-def _table() -> tuple[np.ndarray, np.ndarray]:
+def _table(finest: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes `(N,)` and the matrix `(N, K)` that takes values there to Hermite coefficients."""
-    nodes, weights = _panels(_REACH, *_FINE)
+    nodes, weights = _panels(_REACH, finest, *_FINE)
     # He_k(z) exp(-z^2 / 4) / sqrt(k!), which does not overflow, times the rest of the density
     rows = [np.exp(-(nodes**2) / 4)]
     rows.append(nodes * rows[0])
-    for k in range(1, _TERMS - 1):
+    for k in range(1, _TERMS[-1] - 1):
         rows.append((nodes * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1))
     return nodes, (np.array(rows) * (weights * rows[0] / math.sqrt(2 * math.pi))).T
 
@@ -79,12 +92,17 @@ class HermiteDual:
         1)` and `(m)`) and c large.
         """
         xp = namespace(a, c, b)
-        (ours, square), (others, other_square) = self._coefficients(a, _TERMS), self._coefficients(b, _TERMS)
+        for most in _TERMS:
+            (ours, square), (others, other_square) = self._coefficients(a, most), self._coefficients(b, most)
+            left, right = (value_only(self._tails(h, s)) for h, s in ((ours, square), (others, other_square)))
+            if float(left[..., most].max() * right[..., most].max()) <= _TOLERANCE**2:
+                break
+        most = left.shape[-1] - 1
         scale = root(a) * root(b)
         positive = scale > 0
-        r = xp.clip(xp.where(positive, c / xp.where(positive, scale, xp.ones_like(scale)), xp.zeros_like(c)), -1.0, 1.0)
-        left, right = (value_only(self._tails(h, s)) for h, s in ((ours, square), (others, other_square)))
-        terms, most = 4, left.shape[-1] - 1
+        r = xp.where(positive, c / xp.where(positive, scale, xp.ones_like(scale)), xp.zeros_like(c))
+        r = r + value_only(xp.clip(r, -1.0, 1.0) - r)  # where rounding made it larger the gradient stays
+        terms = 4
         while terms < most and float(left[..., terms].max() * right[..., terms].max()) > _TOLERANCE**2:
             terms *= 2
         terms = min(terms, most)
@@ -98,14 +116,14 @@ class HermiteDual:
                 a, r, b, hard, total = (
                     xp.reshape(part, (-1,)) for part in (a + 0 * total, r + 0 * total, b + 0 * total, hard, total)
                 )
-                total[hard] = self._direct(a[hard], r[hard], b[hard])
+                total[hard] = self._integrated(a[hard], r[hard], b[hard])
                 total = xp.reshape(total, shape)
         return total
 
     def _coefficients(self, variance: Array, terms: int) -> tuple[Array, Array]:
         """`h_k (..., K)` and `E[g^2] (...)`."""
         xp = namespace(variance)
-        nodes, matrix = (_like(part, variance) for part in _table())
+        nodes, matrix = (_like(part, variance) for part in _table(_finest(variance)))
         density = matrix[:, :1]
         scale = xp.reshape(root(variance), (-1,))
         step = max(1, _CHUNK // len(nodes))
@@ -125,14 +143,31 @@ class HermiteDual:
         shares = xp.concat([coefficients * coefficients / total, xp.zeros_like(total)], axis=-1)
         beyond = 1 - xp.sum(shares, axis=-1, keepdims=True)
         beyond = xp.where(beyond > _ROUNDING, beyond, xp.zeros_like(beyond))
+        part = min(32, coefficients.shape[-1] // 4)
+        before, last = (
+            xp.sum(shares[..., -k * part - 1 : -(k - 1) * part - 1], axis=-1, keepdims=True) for k in (2, 1)
+        )
+        falls = before > last
+        rest = xp.where(falls, 4 * last * last / xp.where(falls, before - last, xp.ones_like(last)), xp.ones_like(last))
+        beyond = xp.maximum(beyond, xp.where(last > _NOTHING, rest, xp.zeros_like(rest)))
         return xp.flip(xp.cumulative_sum(xp.flip(shares, axis=-1), axis=-1), axis=-1) + beyond
+
+    def _integrated(self, a: Array, r: Array, b: Array) -> Array:
+        """`_direct`, with gradients that are right at correlations 1 and -1 too."""
+        if isinstance(a, np.ndarray) or not (a.requires_grad or r.requires_grad or b.requires_grad):
+            return self._direct(a, r, b)
+        limit = 1 - _NEARLY_ONE
+        moved = r + value_only(namespace(r).clip(r, -limit, limit) - r)
+        near = self._direct(a, moved, b)
+        return near + value_only(self._direct(value_only(a), value_only(r), value_only(b)) - near)
 
     def _direct(self, a: Array, r: Array, b: Array) -> Array:
         """`E[g(u) g(v)]` of pairs `(n,)` by a double integral: over u, and over v given u with panels graded towards
         v = 0."""
         xp = namespace(a, r, b)
         (outer, weight), (inner, inner_weight) = (
-            tuple(_like(part, a) for part in _panels(s, *_COARSE)) for s in (9.0, 18.0)
+            tuple(_like(part, a) for part in _panels(reach, _finest(own), *_COARSE))
+            for reach, own in ((9.0, a), (18.0, b))
         )
         found = []
         for k in range(len(a)):

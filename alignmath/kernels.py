@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .activations import ABS, RELU, Activation
+from .activations import Activation
 from .arrays import Array, as_floating, as_number, as_order, keep_freed_memory, namespace, polar, root
 
 __all__ = ["ARCHITECTURES", "conjugate", "gram", "tangent"]
@@ -269,19 +269,28 @@ class _Convolutional:
         xp, s, t = namespace(one[0]), self.activation, self.step
         S = xp.einsum("icl,jcr->ijlr", one[0], two[0])
 
+        def patches(S: Array, own: Array) -> Array:
+            """With the variances in their places, of images that meet themselves: see `_diagonal`."""
+            K = self._patches(S)
+            if not same:
+                return K
+            n, p = own.shape
+            eye = xp.eye(n, dtype=xp.bool)[:, :, None, None] & xp.eye(p, dtype=xp.bool)
+            return xp.where(eye, own[:, None, :, None], K)
+
         def dual(function: Layer, K: Array, a: Array, b: Array) -> Array:
             a, b = a[:, None, :], b[None]
             return function(a[..., None], _bounded(K, a, b), b[..., None, :])
 
-        K = self._patches(S)
         a, b = one[1], two[1]
+        K = patches(S, a)
         own, slopes = K, []
         if self.layer == 1:
             slopes.append(s.c_sigma * self._slopes(K, a, b))
         S = s.c_sigma * dual(s.dual, K, a, b)
         for k in range(2, self.depth + 1):
             (a, p), (b, q) = one[2 * k - 2 : 2 * k], two[2 * k - 2 : 2 * k]
-            K = self._patches(S)
+            K = patches(S, a)
             if k >= self.layer:
                 own = K if k == self.layer else own
                 slopes.append(t * t * self._slopes(K, a, b))
@@ -301,7 +310,7 @@ class _Convolutional:
     def _slopes(self, K: Array, a: Array, b: Array) -> Array:
         """`E[s'(u_l) s'(v_l)]`: `(n, m, p)`; of different pixels none are needed."""
         a, b, c = a[:, None, :], b[None], namespace(K).linalg.diagonal(K)
-        most = namespace(K).sqrt(a) * namespace(K).sqrt(b)
+        most = root(a) * root(b)
         return self.activation.dual_derivative(a, namespace(K).clip(c, -most, most), b)
 
     def _spread(self, values: Array) -> Array:
@@ -361,7 +370,7 @@ def _diagonal(matrix: Array, diagonal: Array, same: bool) -> Array:
 def _bounded(covariance: Array, a: Array, b: Array) -> Array:
     """Covariances `(..., n, m)` no larger than variances `(..., n)` and `(..., m)` allow."""
     xp = namespace(covariance)
-    most = xp.sqrt(a[..., :, None] * b[..., None, :])  # of equal variances exactly that variance
+    most = root(a[..., :, None] * b[..., None, :])  # of equal variances exactly that variance
     return xp.clip(covariance, -most, most)
 
 
@@ -407,7 +416,7 @@ class _Homogeneous(NamedTuple):
 
     def _exact(self, near: Array, far: Array | None) -> tuple[Array, Array | None, Array]:
         xp, share = namespace(near), self.share
-        least = near if far is None else xp.minimum(near, far)
+        least = near if far is None else xp.where(near <= far, near, far)  # with one gradient where they are equal
         half = least / 2
         sine, cosine = _root(half), xp.sqrt(1 - half)  # of t / 2
         half_angle = xp.asin(sine)
@@ -424,11 +433,10 @@ class _Homogeneous(NamedTuple):
 
 
 def _homogeneous(s: Activation) -> _Homogeneous | None:
-    """RELU, ABS and what `leaky_relu` makes; None for others."""
-    if not (s is RELU or s is ABS or s.name.startswith("leaky_relu(")):
+    """What is linear on both sides of 0; None for others."""
+    if s.slopes is None:
         return None
-    one = np.ones(())
-    up, down = float(s.value(one)), -float(s.value(-one))
+    up, down = s.slopes
     odd, even = (up + down) / 2, (up - down) / 2
     square = odd * odd + even * even
     return _Homogeneous(square, even * even / square, math.sqrt(2 / math.pi) * even)

@@ -34,6 +34,8 @@ __all__ = ["Descent", "WideNetwork", "empirical_tangent", "follow", "grams", "li
 
 _PRODUCTS, _JACOBIAN = 1 << 24, 1 << 26
 """Products of pixels, and entries of a Jacobian, held at once."""
+_KEPT = 256
+"""Limits of Gram matrices are kept for at most so many inputs."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def random_network(
     if not activation.differentiable:
         raise ValueError(f"activation is {activation.name}, whose derivative is no function; it cannot be trained")
     convolutional = architecture == "convolutional_resnet"
-    if isinstance(inputs, tuple) != convolutional:
+    if isinstance(inputs, tuple) != convolutional or (isinstance(inputs, tuple) and len(inputs) != 2):
         raise ValueError(f"inputs is {inputs!r}; expected {'(d_0, p)' if convolutional else 'd'} for {architecture}")
     sizes = [as_order(v, "inputs", least=1, most=10**9) for v in (inputs if isinstance(inputs, tuple) else (inputs,))]
     H = as_order(depth, "depth", least=1 if architecture == "fully_connected" else 2, most=10_000)
@@ -235,7 +237,7 @@ def empirical_tangent(module: Any, X: Any, Y: Any = None) -> torch.Tensor:
                 )
             return found.reshape(())
 
-        return torch.func.vmap(torch.func.grad(value), (None, 0))(parameters[name], x).flatten(1)
+        return torch.func.vmap(torch.func.grad(value), (None, 0))(parameters[name], x).reshape(len(x), -1)
 
     x = load(X, "X")
     y = x if Y is None else load(Y, "Y")
@@ -270,15 +272,17 @@ def linearised(
     infinite results.
     """
     M, r = as_floating(matrix, "matrix", least_ndim=2), as_floating(residual, "residual", least_ndim=1)
-    xp, n = namespace(M, r), len(r)
+    C = None if cross is None else as_floating(cross, "cross", least_ndim=2)
+    xp, n = namespace(M, r) if C is None else namespace(M, r, C), len(r)
+    r = xp.astype(r, M.dtype)
     if tuple(M.shape) != (n, n) or r.ndim != 1:
         raise ValueError(f"matrix has shape {tuple(M.shape)} and residual {tuple(r.shape)}; expected (n, n) and (n,)")
     if float(xp.max(xp.abs(M - M.T))) > 1e-6 * float(xp.max(xp.abs(M))):
         raise ValueError("matrix is not symmetric; pass the whole Gram matrix")
     step = as_number(step_size, "step_size", above=True)
     count = np.atleast_1d(np.asarray(steps, dtype=float))
-    if count.ndim != 1 or not np.all(count >= 0):
-        raise ValueError(f"steps is {steps!r}; expected numbers of steps, 0 or more")
+    if count.ndim != 1 or not np.all((count >= 0) & ((count == np.floor(count)) | (count == math.inf))):
+        raise ValueError(f"steps is {steps!r}; expected whole numbers of steps, 0 or more, or infinity")
     values, vectors = xp.linalg.eigh((M + M.T) / 2)
     least, most = float(values[0]), float(values[-1])
     if least < -1e-6 * max(most, 0.0):
@@ -292,12 +296,20 @@ def linearised(
     if step * most >= 2 and (count.max() == math.inf or not bool(xp.all(xp.isfinite(powers)))):
         raise ValueError(f"step_size is {step:g}; beyond 2 / {most:.3g} the residuals do not converge")
     residuals = (powers * along) @ vectors.T
-    if cross is None:
+    if C is None:
         return residuals, None
-    C = as_floating(cross, "cross", least_ndim=2)
+    C = xp.astype(C, M.dtype)
     if C.ndim != 2 or C.shape[1] != n:
         raise ValueError(f"cross has shape {tuple(C.shape)}; expected (t, {n})")
-    weights = xp.where(positive, (1 - powers) / xp.where(positive, values, xp.ones_like(values)), xp.zeros_like(powers))
+    small = step * values < 0.5  # there 1 - (1 - step value)^k without cancellation
+    logarithm = xp.log1p(-step * xp.where(small & positive, values, xp.zeros_like(values)))
+    done = [
+        xp.where(small, -xp.expm1(min(k, 1e300) * logarithm), 1 - p)
+        for k, p in zip(count.tolist(), powers, strict=True)
+    ]
+    weights = xp.where(
+        positive, xp.stack(done) / xp.where(positive, values, xp.ones_like(values)), xp.zeros_like(powers)
+    )
     return residuals, (weights * along) @ (C @ vectors).T
 
 
@@ -374,7 +386,12 @@ def follow(
         raise ValueError("train is empty; name at least one layer")
     inputs = x.movedim(1, 0).cpu().numpy().astype(float)
     form = (network.architecture, network.activation, H, network.residual_scale, network.patch)
-    limits = {h: _limit(inputs.tobytes(), inputs.shape, h, *form) for h in {*trained, H}}
+    compute = _limit if n <= _KEPT else _limit.__wrapped__
+    limits = {h: compute(inputs.tobytes(), inputs.shape, h, *form) for h in {*trained, H}}
+    if not all(np.isfinite(K).all() for K in limits.values()):
+        raise ValueError(
+            f"the limits of the Gram matrices overflow for {network.activation.name}; scale the inputs down"
+        )
     least = float(np.linalg.eigvalsh(limits[H])[0])
     limit = np.sum([limits[h] for h in trained], axis=0)
     chosen = torch.tensor([h - 1 for h in trained])
@@ -420,7 +437,7 @@ def follow(
                     layers[h - 1].addmm_(pushed, arrived[h - 1].flatten(1).T, alpha=step)
             bar.update()
     if not outputs:
-        raise ValueError("the network's outputs at the start are not finite; scale inputs or weights down")
+        raise ValueError("the loss at the start is not finite; scale inputs, labels or weights down")
     found, wanted = np.array(outputs, dtype=float), target.cpu().numpy().astype(float)
     moments_seen = np.arange(len(found))
     with np.errstate(over="ignore"):

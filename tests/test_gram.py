@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 
-from alignmath.activations import ERF, GELU, RELU, SOFTPLUS, STEP, TANH
+from alignmath.activations import ERF, EXP, GELU, RELU, SOFTPLUS, STEP, TANH
 from alignmath.kernels import gram
 from solvers.gram import empirical_tangent, follow, grams, linearised, random_network
 from solvers.solution import RunStatus
@@ -122,6 +123,9 @@ def test_a_module_has_the_tangent_kernel_of_the_same_network():
     expected = grams(network, x).sum(dim=0)
     torch.testing.assert_close(empirical_tangent(module, x), expected, rtol=1e-11, atol=1e-13)
     torch.testing.assert_close(empirical_tangent(module, x[:1], x), expected[:1], rtol=1e-11, atol=1e-13)
+    temperature = torch.nn.Linear(3, 1).double()
+    temperature.register_parameter("scale", torch.nn.Parameter(torch.tensor(2.0, dtype=torch.float64)))
+    assert empirical_tangent(temperature, x).shape == (4, 4)
     with pytest.raises(ValueError, match=r"outputs of shape \(2,\)"):
         empirical_tangent(torch.nn.Linear(3, 2).double(), x)
     with pytest.raises(ValueError, match="no parameters"):
@@ -229,11 +233,24 @@ def test_the_closed_form_is_the_iteration_and_ends_in_kernel_regression(library)
     np.testing.assert_allclose(residuals[-1], 0, atol=1e-9)
 
 
+def test_small_eigenvalues_keep_their_digits():
+    values = np.array([1.0, 1e-6, 1e-12])
+    _, changes = linearised(np.diag(values), np.ones(3), 0.3, 7, np.eye(3))
+    exact = [float((1 - (1 - Fraction(3, 10) * Fraction(v)) ** 7) / Fraction(v)) for v in values]
+    np.testing.assert_allclose(changes[0], exact, rtol=1e-13)
+
+
 def test_directions_of_eigenvalue_0_stay():
     M = np.array([[2.0, 2.0], [2.0, 2.0]])
     residuals, changes = linearised(M, [1.0, 0.0], 0.1, math.inf, [[1.0, 1.0]])
     np.testing.assert_allclose(residuals, [[0.5, -0.5]], atol=1e-12)
     np.testing.assert_allclose(changes, [[0.25]], atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_limits_that_overflow_are_refused():
+    with pytest.raises(ValueError, match="overflow for exp|every entry must be finite"):
+        follow(random_network(2, 2, 3, EXP), [[20.0, 0], [0, 20.0]], [0, 1], 1)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +278,9 @@ def test_directions_of_eigenvalue_0_stay():
         (lambda: linearised([[1, 2], [2, 1]], [1, 1], 0.1, 3), "eigenvalue -1"),
         (lambda: linearised(np.eye(2), [1, 1], 2.5, math.inf), "do not converge"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, -1), "steps is -1"),
+        (lambda: linearised(np.eye(2), [1, 1], 1.5, [0.5]), "whole numbers"),
+        (lambda: linearised(torch.eye(2), torch.ones(2), 0.1, 1, np.eye(2)), "different array libraries"),
+        (lambda: random_network((2,), 2, 2, ERF, "convolutional_resnet"), r"expected \(d_0, p\)"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, 1, np.eye(3)), r"cross has shape \(3, 3\)"),
     ],
 )

@@ -259,11 +259,12 @@ def test_an_interrupted_call_stops_and_a_bar_is_shown_only_when_asked_for(capsys
     assert "kernel" in capsys.readouterr().err
     done = []
 
-    def block(self, *arguments):
+    def block(self, one, two, *rest):
         done.append(0)
         if len(done) == 1:
             raise KeyboardInterrupt
         time.sleep(0.002)
+        return np.zeros((len(one[0]), len(two[0])))
 
     monkeypatch.setattr(kernels._KernelAngles, "block", block)
     with pytest.raises(KeyboardInterrupt):
@@ -273,8 +274,8 @@ def test_an_interrupted_call_stops_and_a_bar_is_shown_only_when_asked_for(capsys
 
 @pytest.mark.parametrize("s", [RELU, ABS, leaky_relu(0.2), leaky_relu(-0.3), leaky_relu(3.0)], ids=lambda s: s.name)
 def test_recursions_of_angles_are_those_of_covariances(s):
-    """For activations of two slopes; under another name they go the way of all others."""
-    general = replace(s, name="general")
+    """For activations of two slopes; without these they go the way of all others."""
+    general = replace(s, slopes=None)
     x = np.concatenate([UNEQUAL, -2 * UNEQUAL[:2], np.zeros((1, 3))])
     variances = {"weight_variance": 1.3, "bias_variance": 0.2, "last_weight_variance": 0.7}
     for depth, layer in itertools.product((2, 3, 5), (1, 2, None, -1)):
@@ -285,6 +286,38 @@ def test_recursions_of_angles_are_those_of_covariances(s):
         for kernel in (tangent, conjugate):
             one, other = (kernel(x, UNEQUAL[1:], depth=depth, activation=f, **variances) for f in (s, general))
             np.testing.assert_allclose(one, other, rtol=1e-7)
+
+
+@pytest.mark.parametrize("s", [RELU, leaky_relu(0.2), ABS, SIN, TANH], ids=lambda s: s.name)
+def test_gradients_are_slopes_at_orthogonal_inputs_too(s):
+    weights = torch.tensor(np.random.default_rng(8).standard_normal((3, 3)))
+    for function in (lambda x: gram(x, 2, s), lambda x: tangent(x, depth=2, activation=s)):
+        x = torch.eye(3, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad((weights * function(x)).sum(), x)
+        shifts = 1e-6 * torch.eye(9, dtype=torch.float64).reshape(9, 3, 3)
+        expected = [((weights * (function(x.detach() + d) - function(x.detach() - d))).sum() / 2e-6) for d in shifts]
+        np.testing.assert_allclose(slope.ravel(), expected, atol=2e-7)
+
+
+def test_single_precision_zero_inputs_and_large_ones_have_finite_kernels_and_gradients():
+    x = np.random.default_rng(9).standard_normal((4, 8))
+    for s in (TANH, GELU, SOFTPLUS, RELU, ERF):
+        for architecture in ARCHITECTURES[:2]:
+            single = gram(x.astype(np.float32), 2, s, architecture)
+            assert single.dtype == np.float32
+            np.testing.assert_allclose(single, gram(x, 2, s, architecture), rtol=3e-3, atol=1e-4)
+    x[0] = 0
+    for s in (TANH, RELU, ERF):
+        for shape, architecture in (
+            ((4, 8), "fully_connected"),
+            ((4, 8), "resnet"),
+            ((4, 2, 4), "convolutional_resnet"),
+        ):
+            tensor = torch.tensor((5 if len(shape) == 2 else 0.3) * x.reshape(shape), requires_grad=True)
+            found = gram(tensor, 2, s, architecture)
+            (slope,) = torch.autograd.grad(found.sum(), tensor)
+            assert found.isfinite().all()
+            assert slope.isfinite().all()
 
 
 def test_two_sets_are_blocks_of_their_union():

@@ -49,9 +49,7 @@ def _printed_dynamics(effort: Effort) -> Outcome:
         rf"$f(x)=a\sqrt{{c_\sigma}}\,\mathrm{{erf}}(Wx)$, $x=1$, $y=0$, $W=a=1$, $\eta=\frac1{{10}}$: $y-u(1)={float(after):.8f}$ and $(1-\eta G(0))(y-u(0))={float(linear):.8f}$, balls that do not meet.",
         reason="ball arithmetic; erf satisfies both conditions on activations",
     )
-    return d.refuted(
-        "false for any positive step size of use: one neuron and one step refute it; it holds to first order in the step size"
-    )
+    return d.refuted("one neuron and one step of 1/10 refute it; it holds to first order in the step size")
 
 
 def _remainder_order(effort: Effort) -> Outcome:
@@ -174,7 +172,7 @@ CLAIMS = (
         "ntk.dyn",
         _PAPER,
         "Section 4, dynamics of the residuals",
-        r"Gradient descent with any step size $\eta>0$ has $y-u(k+1)=(I-\eta G(k))(y-u(k))$.",
+        r"Gradient descent with step size $\eta$ has, for every $\eta>0$, $y-u(k+1)=(I-\eta G(k))(y-u(k))$.",
         Verdict.REFUTED,
         _printed_dynamics,
     ),

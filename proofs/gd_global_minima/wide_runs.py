@@ -65,11 +65,15 @@ def slopes(arguments: np.ndarray, values: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Runs:
-    """Training runs of one architecture: widths `(W,)`, and for S seeds each the descent; rows below are `(S, W)`."""
+    """Training runs of one architecture: widths `(W,)`, and for S seeds each the descent; rows below are `(S, W)`.
+
+    limit: `K^(H)`. whole: the least eigenvalue of the limit of the whole G.
+    """
 
     architecture: str
     widths: np.ndarray
     limit: np.ndarray
+    whole: float
     descents: tuple[tuple[Descent, ...], ...]
 
     def rows(self, measure: str) -> np.ndarray:
@@ -121,7 +125,9 @@ def trained(architecture: str, effort: Effort) -> Runs:
         )
         for seed in range(seeds)
     )
-    return Runs(architecture, widths, gram(X, H, SOFTPLUS, architecture), descents)
+    every = [gram(X, H, SOFTPLUS, architecture, layer=h) for h in range(1, H + 2)]
+    whole = float(np.linalg.eigvalsh(np.sum(every, axis=0))[0])
+    return Runs(architecture, widths, every[H - 1], whole, descents)
 
 
 def initial_errors(
