@@ -92,11 +92,9 @@ class HermiteDual:
         1)` and `(m)`) and c large.
         """
         xp = namespace(a, c, b)
-        for most in _TERMS:
-            (ours, square), (others, other_square) = self._coefficients(a, most), self._coefficients(b, most)
-            left, right = (value_only(self._tails(h, s)) for h, s in ((ours, square), (others, other_square)))
-            if float(left[..., most].max() * right[..., most].max()) <= _TOLERANCE**2:
-                break
+        settled, (ours, left), (others, right) = self._both(a, b, _TERMS[0])
+        if not settled:
+            _, (ours, left), (others, right) = self._both(a, b, _TERMS[1])
         most = left.shape[-1] - 1
         scale = root(a) * root(b)
         positive = scale > 0
@@ -119,6 +117,15 @@ class HermiteDual:
                 total[hard] = self._integrated(a[hard], r[hard], b[hard])
                 total = xp.reshape(total, shape)
         return total
+
+    def _both(self, a: Array, b: Array, terms: int) -> tuple[bool, tuple[Array, Array], tuple[Array, Array]]:
+        """Whether so many terms do for all pairs; coefficients and tails of both sides."""
+        found = []
+        for variance in (a, b):
+            coefficients, square = self._coefficients(variance, terms)
+            found.append((coefficients, value_only(self._tails(coefficients, square))))
+        (_, left), (_, right) = found
+        return float(left[..., -1].max() * right[..., -1].max()) <= _TOLERANCE**2, found[0], found[1]
 
     def _coefficients(self, variance: Array, terms: int) -> tuple[Array, Array]:
         """`h_k (..., K)` and `E[g^2] (...)`."""

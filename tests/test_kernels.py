@@ -266,7 +266,7 @@ def test_an_interrupted_call_stops_and_a_bar_is_shown_only_when_asked_for(capsys
         time.sleep(0.002)
         return np.zeros((len(one[0]), len(two[0])))
 
-    monkeypatch.setattr(kernels._KernelAngles, "block", block)
+    monkeypatch.setattr(kernels.KernelAngles, "block", block)
     with pytest.raises(KeyboardInterrupt):
         tangent(x, depth=1, activation=RELU, block_size=16)
     assert len(done) < 4000  # of 7875 blocks

@@ -1,0 +1,211 @@
+"""The recursions of `layers` for `s(x) = odd x + even |x|`, where only lengths and angles count.
+
+For nearly parallel inputs an angle from a rounded correlation q would be 1e-8 wrong, and the matrix of slopes have
+eigenvalues below 0 by as much: instead of q, `near = 1 - q` and `far = 1 + q` go from layer to layer, without
+cancellation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..activations import Activation
+from ..arrays import Array, namespace, polar, root
+
+__all__ = ["Homogeneous", "KernelAngles", "PlainAngles", "ResidualAngles", "homogeneous"]
+
+_CLOSE = 5e-6
+"""Correlations closer to 1 or -1 are found from the inputs' difference or sum."""
+_PAIRS = 1 << 14
+
+
+class Homogeneous(NamedTuple):
+    """Such an activation: square `E[s(z)^2] = odd^2 + even^2`, share of even in it, mean `E[s(z)]`."""
+
+    square: float
+    share: float
+    mean: float
+
+    def layer(self, near: Array, far: Array | None) -> tuple[Array, Array | None, Array]:
+        """near and far of the next layer, and `E[s'(u) s'(v)] / square`; far is None where q is known not to be
+        negative.
+
+        With `|q| = cos t` and `g = sin t - t cos t`, near becomes `near - 2 share / pi g(t)` for q from 0 on, and the
+        slope is `1 - 2 share / pi t`.
+        """
+        if far is None or not isinstance(near, np.ndarray):
+            return self._exact(near, far)
+        cosine = np.maximum(1 - near, -1)
+        np.minimum(cosine, 1, out=cosine)
+        angle = np.arccos(cosine)  # faster, and right where neither of the two is small
+        bend = near * far
+        np.maximum(bend, 0, out=bend)
+        np.sqrt(bend, out=bend)
+        cosine *= angle
+        bend -= cosine
+        bend *= 2 * self.share / math.pi
+        angle *= -2 * self.share / math.pi
+        angle += 1
+        found = near - bend, None if self.share >= 0.5 else far + bend, angle
+        if min(near.min(), far.min()) < _CLOSE:
+            small = np.minimum(near, far) < _CLOSE
+            for values, exact in zip(found, self._exact(near[small], far[small]), strict=True):
+                if values is not None:
+                    values[small] = exact
+        return found
+
+    def _exact(self, near: Array, far: Array | None) -> tuple[Array, Array | None, Array]:
+        xp, share = namespace(near), self.share
+        least = near if far is None else xp.where(near <= far, near, far)  # with one gradient where they are equal
+        half = least / 2
+        sine, cosine = _root(half), xp.sqrt(1 - half)  # of t / 2
+        half_angle = xp.asin(sine)
+        bend = (4 * share / math.pi) * (sine * cosine - (0.5 - half) * (2 * half_angle))
+        slope = 1 - (4 * share / math.pi) * half_angle
+        if far is None:
+            return least - bend, None, slope
+        obtuse = near > far
+        near = xp.where(obtuse, 2 * (1 - share) + (2 * share - 1) * least, least) - bend
+        slope = xp.where(obtuse, 2 * (1 - share) - slope, slope)
+        if share >= 0.5:
+            return near, None, slope
+        return near, xp.where(obtuse, 2 * share + (1 - 2 * share) * least, 2 - least) + bend, slope
+
+
+def homogeneous(s: Activation) -> Homogeneous | None:
+    """What is linear on both sides of 0; None for others."""
+    if s.slopes is None:
+        return None
+    up, down = s.slopes
+    odd, even = (up + down) / 2, (up - down) / 2
+    square = odd * odd + even * even
+    return Homogeneous(square, even * even / square, math.sqrt(2 / math.pi) * even)
+
+
+def _root(square: Array) -> Array:
+    """`root` of what is 0 or more but for rounding, faster for NumPy arrays."""
+    return np.sqrt(np.maximum(square, 0)) if isinstance(square, np.ndarray) else root(square)
+
+
+def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Array]:
+    """`1 - q` and `1 + q` of all pairs of unit vectors (or zero) with those products; same: u is v."""
+    xp = namespace(u)
+    near, far = 1 - products, 1 + products
+    close = xp.minimum(near, far) < _CLOSE
+    if same:
+        own = range(len(u))
+        near[own, own], far[own, own], close[own, own] = 0.0, 2.0, False
+    if not bool(xp.any(close)):
+        return near, far
+    rows, columns = xp.nonzero(close)
+    for k in range(0, len(rows), _PAIRS):
+        i, j = rows[k : k + _PAIRS], columns[k : k + _PAIRS]
+        near[i, j], far[i, j] = (xp.sum((u[i] + sign * v[j]) ** 2, axis=1) / 2 for sign in (-1, 1))
+    return near, far
+
+
+class PlainAngles:
+    """Definition 5.1."""
+
+    def __init__(self, activation: Homogeneous, depth: int, layer: int) -> None:
+        self.activation, self.depth, self.layer = activation, depth, layer
+
+    def start(self, x: Array) -> list[Array]:
+        """Directions `(n, d)` and lengths `(n,)`."""
+        lengths, directions = polar(x, axis=-1)
+        return [directions, lengths]
+
+    def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
+        """As of `layers.Plain`, the products of directions."""
+        near, far = _apart(one[0], two[0], products, same)
+        found: Any = 1.0
+        for k in range(1, self.depth + 1):
+            if k == self.layer:
+                found = 1 - near
+            near, far, slope = self.activation.layer(near, far)
+            if k >= self.layer:
+                found = found * slope
+        if self.layer > self.depth:
+            found = 1 - near
+        return one[1][:, None] * found * two[1]
+
+
+class ResidualAngles(PlainAngles):
+    """Definition 6.1. Kernels are `|x| |y|` times a function of the angle, so that all but near and far are numbers."""
+
+    def __init__(self, activation: Homogeneous, depth: int, layer: int, scale: float) -> None:
+        super().__init__(activation, depth, layer)
+        self.step = scale / depth
+
+    def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
+        """As of `PlainAngles`."""
+        s, t = self.activation, self.step
+        near, far = _apart(one[0], two[0], products, same)
+        found: Any = 1 - near
+        near, far, slope = s.layer(near, far)
+        found = found * slope
+        variance, mean = 1.0, s.mean / math.sqrt(s.square)  # of K^(h) and b^(h), for inputs of length 1
+        for k in range(2, self.depth + 1):
+            q = 1 - near
+            next_near, next_far, slope = s.layer(near, far)
+            slope = t * t * s.square * slope
+            if k >= self.layer:
+                found = variance * q * slope if k == self.layer else found * (1 + slope)
+            grown, spread = t * s.mean * math.sqrt(variance), t * t * s.square * variance
+            total = variance + 2 * mean * grown + spread
+            near = variance / total * near + spread / total * next_near
+            if far is not None and next_far is not None:
+                far = (variance * far + 4 * mean * grown + spread * next_far) / total
+            variance, mean = total, mean + grown
+        if self.layer > self.depth:
+            found = variance * (1 - near)
+        return one[1][:, None] * found * two[1]
+
+
+class KernelAngles:
+    """Tangent and conjugate kernels."""
+
+    def __init__(
+        self, activation: Homogeneous, depth: int, weight: float, bias: float, last: float, slopes: bool
+    ) -> None:
+        self.activation, self.depth, self.bias, self.slopes = activation, depth, bias, slopes
+        self.weights = [weight] * depth + [last]
+
+    def start(self, x: Array) -> list[Array]:
+        """Directions; of every layer the deviations, and the parts of them that come of weights and of biases."""
+        lengths, directions = polar(x, axis=-1)
+        deviation = lengths / math.sqrt(x.shape[1])
+        found = [directions]
+        for k, weight in enumerate(self.weights):
+            product = math.sqrt(weight * (self.activation.square if k else 1.0)) * deviation
+            deviation = root(product * product + self.bias)
+            divisor = deviation + (deviation == 0)
+            found += [deviation, product / divisor, math.sqrt(self.bias) / divisor]
+        return found
+
+    def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
+        """As of `PlainAngles`. Kernels S and T are worked on as their ratios to the deviations' products."""
+        near, far = self._mixed(*_apart(one[0], two[0], products, same), one[2:4], two[2:4])
+        T = 1 - near
+        for k in range(4, len(one), 3):
+            near, far, slope = self.activation.layer(near, far)
+            if self.bias:
+                slope = slope * (one[k + 1][:, None] * two[k + 1])
+                near, far = self._mixed(near, far, one[k + 1 : k + 3], two[k + 1 : k + 3])
+            T = T * slope + (1 - near)
+        return one[-3][:, None] * (T if self.slopes else 1 - near) * two[-3]
+
+    def _mixed(self, near: Array, far: Array | None, one: list[Array], two: list[Array]) -> tuple[Array, Array | None]:
+        """near and far of the sum of a kernel and a constant one, by shares `g^2 + e^2 = 1`: their correlation is `g_i
+        g_j q + e_i e_j`, and `1 - (g_i g_j + e_i e_j)^2 = (g_i e_j - g_j e_i)^2`."""
+        if not self.bias:
+            return near, far
+        (g, e), (f, d) = (v[:, None] for v in one), two
+        product, constant = g * f, e * d
+        near = product * near + (g * d - e * f) ** 2 / (1 + product + constant)
+        if far is not None:
+            far = product * far + constant + (e * e + (g * d) ** 2) / (1 + product)  # 1 - product, no cancellation
+        return near, far
