@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from alignmath.activations import SOFTPLUS, Activation, from_functions
 from alignmath.kernels import gram
 from solvers.gram import Descent, follow, grams, random_network
 
 from ..claims import Effort
+from ..specialization.coverage import interval
 
 __all__ = [
     "DEPTHS",
@@ -54,8 +54,8 @@ def labels(n: int) -> np.ndarray:
 
 def mean_with_interval(values: np.ndarray) -> tuple[float, float]:
     """Mean of independent values `(S,)` and the half-width of its 95% interval (Student)."""
-    spread = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(student_t.ppf(0.975, len(values) - 1) * spread)
+    mean, half = interval(values)
+    return float(mean), float(half)
 
 
 def slopes(arguments: np.ndarray, values: np.ndarray) -> tuple[float, float]:
