@@ -249,7 +249,7 @@ def test_directions_of_eigenvalue_0_stay():
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_limits_that_overflow_are_refused():
-    with pytest.raises(ValueError, match="overflow for exp|every entry must be finite"):
+    with pytest.raises(ValueError, match=r"overflow for exp|every entry must be finite"):
         follow(random_network(2, 2, 3, EXP), [[20.0, 0], [0, 20.0]], [0, 1], 1)
 
 
