@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..activations import Activation
-from ..arrays import Array, namespace, polar, root
+from ..arrays import Array, namespace, polar, root, value_only
 
 __all__ = ["Homogeneous", "KernelAngles", "PlainAngles", "ResidualAngles", "homogeneous"]
 
@@ -94,13 +94,11 @@ def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Arra
     """`1 - q` and `1 + q` of all pairs of unit vectors (or zero) with those products; same: u is v."""
     xp = namespace(u)
     near, far = 1 - products, 1 + products
-    close = xp.minimum(near, far) < _CLOSE
-    if same:
-        own = range(len(u))
-        near[own, own], far[own, own], close[own, own] = 0.0, 2.0, False
-    if not bool(xp.any(close)):
-        return near, far
-    rows, columns = xp.nonzero(close)
+    own = range(len(u)) if same else []
+    near[own, own], far[own, own] = 1.0, 1.0
+    found = min(float(xp.min(value_only(near))), float(xp.min(value_only(far)))) < _CLOSE
+    rows, columns = xp.nonzero(xp.minimum(near, far) < _CLOSE) if found else ([], [])
+    near[own, own], far[own, own] = 0.0, 2.0
     for k in range(0, len(rows), _PAIRS):
         i, j = rows[k : k + _PAIRS], columns[k : k + _PAIRS]
         near[i, j], far[i, j] = (xp.sum((u[i] + sign * v[j]) ** 2, axis=1) / 2 for sign in (-1, 1))
