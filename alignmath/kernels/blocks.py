@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -81,14 +83,29 @@ def _in_place(
         if symmetric and i != j:
             result[j : j + size, i : i + size] = value.T
 
-    keep_freed_memory()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    left, lock = deque(pairs), Lock()
+
+    def drain() -> None:
         try:
-            for _ in pool.map(fill, pairs):
-                bar.update()
+            while left:
+                try:
+                    pair = left.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                fill(pair)
+                with lock:
+                    bar.update()
         except BaseException:  # Ctrl-C among them
-            pool.shutdown(cancel_futures=True)
+            left.clear()
             raise
+
+    keep_freed_memory()
+    workers = (os.cpu_count() or 1) - 1
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        others = [pool.submit(drain) for _ in range(workers)]
+        drain()  # the calling thread works too
+        for other in others:
+            other.result()
     if (rows, columns) != (n, m):
         for i in range(rows - 1, -1, -1):  # `back[i] <= i`: no row is written to before it has been read
             whole[i] = result[back[i]][forth]
@@ -113,7 +130,8 @@ def _distinct(x: Array) -> tuple[Array, Any]:
     plain = x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
     plain = plain.reshape(len(plain), -1)
     probe = np.random.default_rng(0).standard_normal(plain.shape[1])
-    if len(np.unique(np.sum(plain * probe, axis=1))) == len(plain):  # equal inputs have equal sums, and it is faster
+    sums = np.sort(np.sum(plain * probe, axis=1))  # equal inputs have equal sums, and it is faster
+    if np.all(sums[1:] != sums[:-1]):
         return x, None
     _, first, back = np.unique(plain, axis=0, return_index=True, return_inverse=True)
     if len(first) == len(plain):
