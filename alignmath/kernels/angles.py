@@ -38,12 +38,13 @@ class Homogeneous(NamedTuple):
         """
         if far is None or not isinstance(near, np.ndarray):
             return self._exact(near, far)
-        cosine = np.maximum(1 - near, -1)
-        np.minimum(cosine, 1, out=cosine)
+        least = min(near.min(), far.min())
+        cosine, bend = 1 - near, near * far
+        if least < 0:  # by rounding
+            np.clip(cosine, -1, 1, out=cosine)
+            np.maximum(bend, 0, out=bend)
         angle = np.arcsin(cosine)  # fast, and right where neither of the two is small
         np.subtract(math.pi / 2, angle, out=angle)
-        bend = near * far
-        np.maximum(bend, 0, out=bend)
         np.sqrt(bend, out=bend)
         cosine *= angle
         bend -= cosine
@@ -51,7 +52,7 @@ class Homogeneous(NamedTuple):
         angle *= -2 * self.share / math.pi
         angle += 1
         found = near - bend, None if self.share >= 0.5 else far + bend, angle
-        if min(near.min(), far.min()) < _CLOSE:
+        if least < _CLOSE:
             small = np.minimum(near, far) < _CLOSE
             for values, exact in zip(found, self._exact(near[small], far[small]), strict=True):
                 if values is not None:
