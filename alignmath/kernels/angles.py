@@ -40,7 +40,8 @@ class Homogeneous(NamedTuple):
             return self._exact(near, far)
         least = min(near.min(), far.min())
         cosine, bend = 1 - near, near * far
-        if least < 0:  # by rounding
+        close = least < _CLOSE
+        if close:  # rounding may have left more than 1, or less than 0
             np.clip(cosine, -1, 1, out=cosine)
             np.maximum(bend, 0, out=bend)
         angle = np.arcsin(cosine)  # fast, and right where neither of the two is small
@@ -52,7 +53,7 @@ class Homogeneous(NamedTuple):
         angle *= -2 * self.share / math.pi
         angle += 1
         found = near - bend, None if self.share >= 0.5 else far + bend, angle
-        if least < _CLOSE:
+        if close:
             small = np.minimum(near, far) < _CLOSE
             for values, exact in zip(found, self._exact(near[small], far[small]), strict=True):
                 if values is not None:
