@@ -251,6 +251,22 @@ def test_matrices_with_equal_inputs_are_those_of_the_others_with_rows_repeated()
         np.testing.assert_array_equal(tangent(x[order], y, depth=2, activation=RELU, block_size=4), expected)
 
 
+def test_matrices_do_not_depend_on_how_they_are_cut():
+    """Strips on one thread (no block size), blocks on several, one block; with near duplicates in different ones."""
+    x = np.random.default_rng(9).standard_normal((150, 3))
+    x[140:] = x[:10] + 1e-9 * x[10:20]
+    for y in (None, x[::-1][:90]):
+        expected = tangent(x, y, depth=2, activation=RELU, block_size=150)
+        for size in (None, 32, 149):
+            found = tangent(x, y, depth=2, activation=RELU, block_size=size)
+            np.testing.assert_allclose(found, expected, rtol=1e-13)
+            other = tangent(torch.tensor(x), None if y is None else torch.tensor(y.copy()), depth=2, activation=RELU, block_size=size)  # fmt: skip
+            np.testing.assert_allclose(other, expected, rtol=1e-13)
+            if y is None:
+                np.testing.assert_array_equal(found, found.T)
+                np.testing.assert_array_equal(other, other.T)
+
+
 def test_an_interrupted_call_stops_and_a_bar_is_shown_only_when_asked_for(capsys, monkeypatch):
     x = np.random.default_rng(5).standard_normal((2000, 2))
     tangent(x[:100], depth=1, activation=RELU)

@@ -20,6 +20,8 @@ __all__ = ["Homogeneous", "KernelAngles", "PlainAngles", "ResidualAngles", "homo
 _CLOSE = 5e-6
 """Correlations closer to 1 or -1 are found from the inputs' difference or sum."""
 _PAIRS = 1 << 14
+_FEW = 1 << 19
+"""As of `layers`: the threads wait for the interpreter between NumPy's calls, which are short."""
 
 
 class Homogeneous(NamedTuple):
@@ -38,26 +40,23 @@ class Homogeneous(NamedTuple):
         """
         if far is None or not isinstance(near, np.ndarray):
             return self._exact(near, far)
-        least = min(near.min(), far.min())
         cosine, bend = 1 - near, near * far
-        close = least < _CLOSE
-        if close:  # rounding may have left more than 1, or less than 0
-            np.clip(cosine, -1, 1, out=cosine)
-            np.maximum(bend, 0, out=bend)
-        angle = np.arcsin(cosine)  # fast, and right where neither of the two is small
+        small = np.flatnonzero(bend < 2 * _CLOSE)  # then one of them is small, and the other nearly 2
+        small = small[near.ravel()[small] != 0]  # what follows is right for equal inputs
+        with np.errstate(invalid="ignore"):  # cosines rounded to more than 1: done again below
+            angle = np.arcsin(cosine)  # fast, and right where neither of the two is small
+            np.sqrt(bend, out=bend)
         np.subtract(math.pi / 2, angle, out=angle)
-        np.sqrt(bend, out=bend)
         cosine *= angle
         bend -= cosine
         bend *= 2 * self.share / math.pi
         angle *= -2 * self.share / math.pi
         angle += 1
         found = near - bend, None if self.share >= 0.5 else far + bend, angle
-        if close:
-            small = np.minimum(near, far) < _CLOSE
-            for values, exact in zip(found, self._exact(near[small], far[small]), strict=True):
+        if len(small):
+            for values, exact in zip(found, self._exact(near.ravel()[small], far.ravel()[small]), strict=True):
                 if values is not None:
-                    values[small] = exact
+                    values.ravel()[small] = exact
         return found
 
     def _exact(self, near: Array, far: Array | None) -> tuple[Array, Array | None, Array]:
@@ -94,10 +93,10 @@ def _root(square: Array) -> Array:
 
 
 def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Array]:
-    """`1 - q` and `1 + q` of all pairs of unit vectors (or zero) with those products; same: u is v."""
+    """`1 - q` and `1 + q` of all pairs of unit vectors (or zero) with those products; same: v begins with u."""
     xp = namespace(u)
     near, far = 1 - products, 1 + products
-    own = range(len(u)) if same else []
+    own = xp.arange(len(u) if same else 0, device=u.device)
     near[own, own], far[own, own] = 1.0, 1.0
     found = min(float(xp.min(value_only(near))), float(xp.min(value_only(far)))) < _CLOSE
     rows, columns = xp.nonzero(xp.minimum(near, far) < _CLOSE) if found else ([], [])
@@ -110,6 +109,8 @@ def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Arra
 
 class PlainAngles:
     """Definition 5.1."""
+
+    few = _FEW
 
     def __init__(self, activation: Homogeneous, depth: int, layer: int) -> None:
         self.activation, self.depth, self.layer = activation, depth, layer
@@ -168,6 +169,8 @@ class ResidualAngles(PlainAngles):
 
 class KernelAngles:
     """Tangent and conjugate kernels."""
+
+    few = _FEW
 
     def __init__(
         self, activation: Homogeneous, depth: int, weight: float, bias: float, last: float, slopes: bool

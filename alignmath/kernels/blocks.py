@@ -15,25 +15,30 @@ from ..arrays import Array, as_order, keep_freed_memory, namespace
 
 __all__ = ["assemble"]
 
-_BLOCK, _LEAST_BLOCK = 256, 64
+_BLOCK, _STRIP = 256, 64
 
 
 def assemble(layers: Any, x: Array, y: Array | None, block_size: int | None, progress: bool) -> Array:
     """The whole matrix, block by block; of one set of inputs the upper half is computed."""
-    fair = max(_LEAST_BLOCK, -(-len(x) // 3))  # several blocks, for several threads
-    ready = min(_BLOCK, fair) if x.ndim == 2 else max(1, _BLOCK // x.shape[2])  # pairs of images: of all their pixels
-    size = as_order(ready if block_size is None else block_size, "block_size", least=1, most=10**9)
+    size = None if block_size is None else as_order(block_size, "block_size", least=1, most=10**9)
     x, back = _distinct(x)
     other, forth = (x, back) if y is None else _distinct(y)
     one = layers.start(x)
     two = one if y is None else layers.start(other)
     n, m = len(x), len(other)
-    pairs = [(i, j) for i in range(0, n, size) for j in range(i if y is None else 0, m, size)]
+    alone = size is None and n * m <= layers.few
+    if alone:  # strips of whole rows, on one thread
+        height, width = _STRIP, m
+    else:
+        ready = min(_BLOCK, max(_STRIP, -(-n // 3)))  # several blocks, for several threads
+        height = width = size or (ready if x.ndim == 2 else max(1, _BLOCK // x.shape[2]))  # images: of all their pixels
+    product = _products if isinstance(x, np.ndarray) and not alone else lambda u, v: u @ v.T
+    pairs = [(i, j) for i in range(0, n, height) for j in range(i if y is None else 0, m, width)]
 
     def work(pair: tuple[int, int]) -> Array:
         i, j = pair
-        rows, columns = [v[i : i + size] for v in one], [v[j : j + size] for v in two]
-        products = _products(rows[0], columns[0]) if x.ndim == 2 else None
+        rows, columns = [v[i : i + height] for v in one], [v[j : j + width] for v in two]
+        products = product(rows[0], columns[0]) if x.ndim == 2 else None
         return layers.block(rows, columns, products, y is None and i == j)
 
     from tqdm import tqdm  # alignmath loads it where a bar may be wanted
@@ -41,18 +46,18 @@ def assemble(layers: Any, x: Array, y: Array | None, block_size: int | None, pro
     with tqdm(total=len(pairs), unit="block", desc="kernel", disable=not progress) as bar:
         if isinstance(x, np.ndarray):
             back, forth = (np.arange(k) if p is None else p for k, p in ((n, back), (m, forth)))
-            return _in_place(work, np.dtype(x.dtype), pairs, size, y is None, back, forth, bar)
-        blocks = {}
-        for pair in pairs:
-            blocks[pair] = work(pair)
+            threads = 1 if alone else os.cpu_count() or 1
+            return _in_place(work, np.dtype(x.dtype), pairs, y is None, back, forth, threads, bar)
+        xp = namespace(x)
+        bands: dict[int, list[Array]] = {}
+        for i, j in pairs:
+            block = work((i, j))
+            left = [] if y is not None else [xp.zeros((len(block), i), dtype=x.dtype, device=x.device)]
+            bands.setdefault(i, left).append(block)
             bar.update()
-    xp = namespace(x)
+    result = xp.concat([xp.concat(band, axis=1) for band in bands.values()], axis=0)
     if y is None:
-        blocks |= {(j, i): value.T for (i, j), value in blocks.items() if i != j}
-    bands = [xp.concat([blocks[i, j] for j in range(0, m, size)], axis=1) for i in range(0, n, size)]
-    result = xp.concat(bands, axis=0)
-    if y is None:
-        result = (result + result.T) / 2
+        result = xp.triu(result) + xp.matrix_transpose(xp.triu(result, k=1))
     if back is not None:
         result = result[back]
     return result if forth is None else result[:, forth]
@@ -62,14 +67,13 @@ def _in_place(
     work: Callable[[tuple[int, int]], np.ndarray],
     dtype: np.dtype[Any],
     pairs: list[tuple[int, int]],
-    size: int,
     symmetric: bool,
     back: np.ndarray,
     forth: np.ndarray,
+    threads: int,
     bar: Any,
 ) -> np.ndarray:
-    """The blocks in their places, on as many threads as there are cores, then rows and columns of equal inputs, all in
-    the memory of the result."""
+    """The blocks in their places, then rows and columns of equal inputs, all in the memory of the result."""
     (rows, columns), (n, m) = (len(back), len(forth)), (int(back.max()) + 1, int(forth.max()) + 1)
     room = np.empty(rows * columns, dtype=dtype)
     result, whole = room[: n * m].reshape(n, m), room.reshape(rows, columns)
@@ -77,11 +81,13 @@ def _in_place(
     def fill(pair: tuple[int, int]) -> None:
         i, j = pair
         value = work(pair)
+        height, width = value.shape
         if symmetric and i == j:
-            value = np.where(np.tri(len(value), dtype=bool), value.T, value)
-        result[i : i + size, j : j + size] = value
-        if symmetric and i != j:
-            result[j : j + size, i : i + size] = value.T
+            own = value[:, :height]
+            np.copyto(own, own.T.copy(), where=np.tri(height, dtype=bool))
+        result[i : i + height, j : j + width] = value
+        if symmetric:
+            result[j : j + width, i : i + height] = value.T
 
     left, lock = deque(pairs), Lock()
 
@@ -100,9 +106,8 @@ def _in_place(
             raise
 
     keep_freed_memory()
-    workers = (os.cpu_count() or 1) - 1
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        others = [pool.submit(drain) for _ in range(workers)]
+    with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
+        others = [pool.submit(drain) for _ in range(threads - 1)]
         drain()  # the calling thread works too
         for other in others:
             other.result()
@@ -113,9 +118,7 @@ def _in_place(
 
 
 def _products(u: Array, v: Array) -> Array:
-    """`u @ v.T`; of NumPy arrays by pieces so small that BLAS uses one thread, as the others have blocks to work on."""
-    if not isinstance(u, np.ndarray):
-        return u @ v.T
+    """`u @ v.T` by pieces so small that BLAS uses one thread, as the others have blocks to work on."""
     found, rows, depth = np.zeros((len(u), len(v)), dtype=u.dtype), max(1, 2048 // len(v)), 128
     whole = len(u) - len(u) % rows
     for k in range(0, u.shape[1], depth):

@@ -1,7 +1,7 @@
 """The recursions of `kernels` by covariances: Definitions 5.1, 6.1 and 7.1, tangent and conjugate kernels.
 
 `start` gives what a set of inputs brings along, row by row, first what products are taken of; `block` the kernel of two
-such sets.
+such sets. `few` is the number of entries up to which one thread is as fast as several.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ Layer = Callable[[Array, Array, Array], Array]
 class Plain:
     """Definition 5.1."""
 
+    few = 0
+
     def __init__(self, activation: Activation, depth: int, layer: int) -> None:
         self.activation, self.depth, self.layer = activation, depth, layer
 
@@ -30,7 +32,7 @@ class Plain:
         return [x, *own]
 
     def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
-        """Rows of one set against another, from their products; same: whether they are the same rows."""
+        """Rows of one set against another, from their products; same: whether the second begins with the first."""
         s, K = self.activation, _diagonal(products, one[1], same)
         found = K
         for k in range(1, self.depth + 1):
@@ -45,6 +47,8 @@ class Plain:
 
 class Residual:
     """Definition 6.1."""
+
+    few = 0
 
     def __init__(self, activation: Activation, depth: int, layer: int, scale: float) -> None:
         self.activation, self.depth, self.layer, self.step = activation, depth, layer, scale / depth
@@ -84,6 +88,8 @@ class Residual:
 
 class Convolutional:
     """Definition 7.1: matrices S over pairs of pixels, K over pairs of patches."""
+
+    few = 0
 
     def __init__(self, activation: Activation, depth: int, layer: int, scale: float, patch: int) -> None:
         self.activation, self.depth, self.layer = activation, depth, layer
@@ -132,9 +138,8 @@ class Convolutional:
             K = self._patches(S)
             if not same:
                 return K
-            n, p = own.shape
-            eye = xp.eye(n, dtype=xp.bool)[:, :, None, None] & xp.eye(p, dtype=xp.bool)
-            return xp.where(eye, own[:, None, :, None], K)
+            images, pixels = (xp.eye(*pair, dtype=xp.bool, device=K.device) for pair in (K.shape[:2], K.shape[2:]))
+            return xp.where(images[:, :, None, None] & pixels, own[:, None, :, None], K)
 
         def dual(function: Layer, K: Array, a: Array, b: Array) -> Array:
             a, b = a[:, None, :], b[None]
@@ -185,6 +190,8 @@ class Convolutional:
 class Kernel:
     """Tangent and conjugate kernels."""
 
+    few = 0
+
     def __init__(
         self, activation: Activation, depth: int, weight: float, bias: float, last: float, slopes: bool
     ) -> None:
@@ -221,7 +228,7 @@ def _diagonal(matrix: Array, diagonal: Array, same: bool) -> Array:
     if not same:
         return matrix
     xp = namespace(matrix)
-    eye = xp.eye(len(diagonal), dtype=xp.bool)
+    eye = xp.eye(*matrix.shape, dtype=xp.bool, device=matrix.device)
     return xp.where(eye, diagonal[:, None], matrix)
 
 
