@@ -1,0 +1,150 @@
+"""ReLU and others linear on both sides of 0, and the step: the arc-cosine family.
+
+Their closed forms take the angle between u and v from the determinant `a b - c^2`, computed without cancellation: at
+correlation 1 the angle is 0, not 1e-8.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..arrays import Array, namespace, root
+from .base import Activation, zero_like
+
+__all__ = ["ABS", "RELU", "STEP", "determinant", "leaky_relu"]
+
+
+def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
+    """`x y` as a rounded product and what it lacks, exactly (Dekker), barring overflow."""
+    factor = 134217729.0 if x.dtype.itemsize == 8 else 4097.0
+    parts = []
+    for value in (x, y):
+        scaled = factor * value
+        high = scaled - (scaled - value)
+        parts.append((high, value - high))
+    (x_high, x_low), (y_high, y_low) = parts
+    product = x * y
+    return product, x_low * y_low - (((product - x_high * y_high) - x_low * y_high) - x_high * y_low)
+
+
+def determinant(a: Array, c: Array, b: Array) -> Array:
+    """`a b - c^2`, 0 where rounding left less."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        (product, low), (square, square_low) = _two_product(a, b), _two_product(c, c)
+    xp = namespace(a, c, b)
+    if not bool(xp.all(xp.isfinite(low) & xp.isfinite(square_low))):
+        raise ValueError(
+            f"variances of {float(a.max()):.3g} and {float(b.max()):.3g} are so large that the determinant of their "
+            "covariance overflows; scale them down"
+        )
+    return namespace(a, c, b).clip((product - square) + (low - square_low), 0.0, math.inf)
+
+
+def _angle_and_area(a: Array, c: Array, b: Array) -> tuple[Array, Array]:
+    """The angle between u and v in `[0, pi]`, and `sqrt(a b) sin(angle)`; both 0 if c is 0 and a or b is."""
+    xp, info = namespace(a, c, b), namespace(a, c, b).finfo(c.dtype)
+    square = determinant(a, c, b)
+    if bool(xp.any((a > 0) & (b > 0) & (a * b < float(info.smallest_normal) / float(info.eps) ** 2))):
+        raise ValueError(
+            "the product of two variances is too small for the determinant of their covariance; scale the variances up"
+        )
+    area = root(square)
+    return namespace(area, c).atan2(area, c), area
+
+
+def _relu(a: Array, c: Array, b: Array) -> Array:
+    theta, area = _angle_and_area(a, c, b)
+    return (area + (math.pi - theta) * c) / (2 * math.pi)
+
+
+def _step(a: Array, c: Array, b: Array) -> Array:
+    theta, _ = _angle_and_area(a, c, b)
+    xp = namespace(theta)
+    return xp.where((a > 0) & (b > 0), (math.pi - theta) / (2 * math.pi), xp.zeros_like(theta))
+
+
+def _sign(a: Array, c: Array, b: Array) -> Array:
+    theta, _ = _angle_and_area(a, c, b)
+    xp = namespace(theta)
+    return xp.where((a > 0) & (b > 0), 1 - 2 * theta / math.pi, xp.zeros_like(theta))
+
+
+def _abs(a: Array, c: Array, b: Array) -> Array:
+    theta, area = _angle_and_area(a, c, b)
+    return 2 * (area + (math.pi / 2 - theta) * c) / math.pi
+
+
+def leaky_relu(slope: float) -> Activation:
+    """`max(x, 0) + slope min(x, 0)`; `ValueError` unless slope is finite."""
+    given = float(slope)
+    if not math.isfinite(given):
+        raise ValueError(f"slope is {slope!r}; expected a finite number")
+    s, d = given, 1 - given
+
+    def value(x: Array) -> Array:
+        return namespace(x).where(x > 0, x, s * x)
+
+    def derivative(x: Array) -> Array:
+        xp = namespace(x)
+        return xp.where(x > 0, xp.ones_like(x), s * xp.ones_like(x))
+
+    def of_derivative(a: Array, c: Array, b: Array) -> Array:
+        # s'(0) = slope: a variable that is always 0 counts as such
+        xp = namespace(a, c, b)
+        zero = xp.zeros_like(a * c * b)
+        half = d / 2
+        return (
+            s * s
+            + s * xp.where(a > 0, zero + half, zero)
+            + s * xp.where(b > 0, zero + half, zero)
+            + d * d * _step(a, c, b)
+        )
+
+    return Activation(
+        f"leaky_relu({given:g})" if given else "relu",
+        value,
+        derivative,
+        max(1.0, abs(s)),
+        0.0 if s == 1 else math.inf,
+        s == 1,
+        s == 1,
+        lambda a, c, b: s * c + d * d * _relu(a, c, b) if s else _relu(a, c, b),
+        of_derivative if s else _step,
+        lambda a: d / math.sqrt(2 * math.pi) * root(a),
+        (1.0, s),
+    )
+
+
+RELU = leaky_relu(0.0)
+"""`max(x, 0)`, with s'(0) = 0."""
+
+STEP = Activation(
+    "step",
+    lambda x: namespace(x).astype(x > 0, x.dtype),
+    lambda x: namespace(x).zeros_like(x),
+    math.inf,
+    math.inf,
+    False,
+    False,
+    _step,
+    None,
+    lambda a: namespace(a).where(a > 0, 0.5 + zero_like(a), zero_like(a)),
+)
+"""`1(x > 0)`."""
+
+ABS = Activation(
+    "abs",
+    lambda x: namespace(x).abs(x),
+    lambda x: namespace(x).sign(x),
+    1.0,
+    math.inf,
+    False,
+    False,
+    _abs,
+    _sign,
+    lambda a: math.sqrt(2 / math.pi) * root(a),
+    (1.0, -1.0),
+)
+"""`|x|`."""
