@@ -197,7 +197,8 @@ def require_resolved(vectors: Array, name: str, *, directions: bool = True) -> N
         where = _first(xp, bad)
         raise ValueError(
             f"{name}{list(where)} has length about {float(size[where]):.3g}; squares of lengths outside {least:.1g} to "
-            f"{1 / least:.1g} lose digits in {vectors.dtype}. Rescale: the formulas are homogeneous in the lengths"
+            f"{1 / least:.1g} lose digits in {vectors.dtype}. Rescale"
+            + (": the formulas are homogeneous in the lengths" if directions else " them")
         )
 
 

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_torch_array
 
 from .arrays import Array, namespace, root, value_only
 
@@ -42,6 +43,8 @@ _FEATURES = 10
 """The finest panel is `2^-10` wide, over the deviation where that exceeds 1."""
 _NEARLY_ONE = 1e-7
 """Gradients of double integrals are taken at correlations no nearer to 1: they are differences of large terms there."""
+_FLAT = 1e-12
+"""Functions look linear to a Gaussian of this variance."""
 _CHUNK = 1 << 21
 """Values of g computed at once."""
 
@@ -92,6 +95,8 @@ class HermiteDual:
         1)` and `(m)`) and c large.
         """
         xp = namespace(a, c, b)
+        if any(part.dtype.itemsize < 8 for part in (a, c, b)):  # the series ends by tails that float32 does not resolve
+            return xp.astype(self(*(xp.astype(part, xp.float64) for part in (a, c, b))), xp.result_type(a, c, b))
         settled, (ours, left), (others, right) = self._both(a, b, _TERMS[0])
         if not settled:
             _, (ours, left), (others, right) = self._both(a, b, _TERMS[1])
@@ -107,6 +112,9 @@ class HermiteDual:
         total = ours[..., terms - 1] * others[..., terms - 1] + 0 * r
         for k in range(terms - 2, -1, -1):
             total = total * r + ours[..., k] * others[..., k]
+        if is_torch_array(c) and c.requires_grad and not bool(xp.all(positive)):
+            # c is 0 there, and the derivative by it E[g'(u)] E[g'(v)]
+            total = total + xp.where(positive, xp.zeros_like(scale), self._slope(a) * self._slope(b)) * c
         if terms == most:
             hard = (left[..., -1] * right[..., -1] > _TOLERANCE**2) & (xp.abs(r) + 0 * total > 0)
             if bool(xp.any(hard)):
@@ -117,6 +125,11 @@ class HermiteDual:
                 total[hard] = self._integrated(a[hard], r[hard], b[hard])
                 total = xp.reshape(total, shape)
         return total
+
+    def _slope(self, variance: Array) -> Array:
+        """`E[g'(u)]`, without gradients: `h_1 / sqrt(variance)`, at the least at the variance of `_FLAT`."""
+        variance = namespace(variance).clip(value_only(variance), _FLAT, math.inf)
+        return self._coefficients(variance, 2)[0][..., 1] / root(variance)
 
     def _both(self, a: Array, b: Array, terms: int) -> tuple[bool, tuple[Array, Array], tuple[Array, Array]]:
         """Whether so many terms do for all pairs; coefficients and tails of both sides."""

@@ -233,6 +233,12 @@ def test_a_function_of_your_own_has_the_expectations_of_the_built_in_one():
         (lambda: SOFTPLUS.mean(-1.0), "variance has a negative entry"),
         (lambda: STEP.dual_derivative(1.0, 0.0, 1.0), "derivative of step is no function"),
         (lambda: leaky_relu(math.nan), "slope is nan"),
+        (lambda: leaky_relu(None), "slope is None"),
+        (lambda: leaky_relu(1e200), r"slope is 1e\+200"),
+        (
+            lambda: from_functions("f", lambda x: x if x > 0 else 0, np.cos, lipschitz=1, smoothness=1, analytic=True),
+            "value does not take arrays",
+        ),
         (lambda: monomial(0), "power is 0"),
         (lambda: monomial(2.5), "power is 2.5"),
         (

@@ -247,6 +247,19 @@ def test_directions_of_eigenvalue_0_stay():
     np.testing.assert_allclose(changes, [[0.25]], atol=1e-12)
 
 
+def test_a_loss_that_has_reached_0_but_for_rounding_keeps_to_its_bound():
+    run = follow(random_network(2, 1, 500, ERF), np.eye(2), [0.5, -0.3], 4000, record=[0])
+    assert run.loss[-1] < 1e-28
+    assert run.bound[-1] < 1e-50
+    assert run.bound_holds
+
+
+@pytest.mark.parametrize("step_size", [1e200, 1e308])
+def test_steps_of_any_size_end_in_divergence(step_size):
+    run = follow(random_network(2, 1, 5, SOFTPLUS), np.eye(2), [0.5, -0.3], 5, step_size=step_size)
+    assert run.status is RunStatus.DIVERGED
+
+
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_limits_that_overflow_are_refused():
     with pytest.raises(ValueError, match=r"overflow for exp|every entry must be finite"):
@@ -282,6 +295,11 @@ def test_limits_that_overflow_are_refused():
         (lambda: linearised(torch.eye(2), torch.ones(2), 0.1, 1, np.eye(2)), "different array libraries"),
         (lambda: random_network((2,), 2, 2, ERF, "convolutional_resnet"), r"expected \(d_0, p\)"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, 1, np.eye(3)), r"cross has shape \(3, 3\)"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, []), r"steps is \[\]"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, "x"), "steps is 'x'"),
+        (lambda: random_network(3, 1, 2, "erf"), "activation is 'erf'"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, record=5), "record is 5; expected a list"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=1), "train is 1; expected a list"),
     ],
 )
 def test_bad_input_is_named(call, message):

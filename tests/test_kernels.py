@@ -356,6 +356,61 @@ def test_torch_gives_the_same_with_finite_gradients_at_equal_inputs():
             assert slope.isfinite().all()
 
 
+@pytest.mark.parametrize("s", [RELU, SOFTPLUS, ERF], ids=lambda s: s.name)
+def test_gradients_go_to_the_input_they_belong_to_among_equal_ones_and_at_zero(s):
+    """Central differences, of entries that do not compare equal inputs, where angles have no derivative."""
+    x = np.array([[1.0, 0.2, 0.3], [1.0, 0.2, 0.3], [0.1, 1.0, -0.4], [0.0, 0.0, 0.0]])
+    images = x.reshape(4, 1, 3)[:3]
+    others = torch.tensor(x[2:3])
+    functions = [
+        (x[:3], lambda x: gram(x, 2, s)[1, 2]),
+        (x[:3], lambda x: tangent(x, others, depth=2, activation=s)[1, 0]),
+        (images, lambda x: gram(x, 2, s, "convolutional_resnet")[1, 2]),
+    ]
+    if s is not RELU:
+        functions += [(x, lambda x: conjugate(x, others, depth=1, activation=s)[3, 0])]
+    for where, function in functions:
+        tensor = torch.tensor(where, requires_grad=True)
+        (slope,) = torch.autograd.grad(function(tensor), tensor)
+        shifts = 1e-6 * torch.eye(where.size, dtype=torch.float64).reshape(-1, *where.shape)
+        expected = [(function(tensor.detach() + d) - function(tensor.detach() - d)) / 2e-6 for d in shifts]
+        np.testing.assert_allclose(slope.ravel(), torch.stack(expected), atol=1e-8)
+        assert abs(slope).max() > 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("s", [RELU, ABS, leaky_relu(0.05), leaky_relu(0.3)], ids=lambda s: s.name)
+def test_deep_matrices_of_clusters_are_positive_semidefinite(s, dtype):
+    """Clusters of all sizes whose members have near copies, or near opposites."""
+    rng, tiny = np.random.default_rng(10), {"float64": 1e-13, "float32": 1e-6}[dtype]
+    for size, sign, depth in itertools.product(10.0 ** np.arange(-4, 0, 0.5), (1, -1), (3, 10, 100)):
+        x = rng.standard_normal(5) + size * rng.standard_normal((3, 5))
+        x = np.concatenate([x, sign * (x + tiny * rng.standard_normal((3, 5)))]).astype(dtype)
+        for layer in (1, None):
+            K = gram(x, depth, s, layer=layer).astype(float)
+            assert np.linalg.eigvalsh(K)[0] >= -(1e-14 if dtype == "float64" else 3e-7) * np.trace(K)
+
+
+def test_one_pixel_is_the_residual_network():
+    """Patches of one pixel: on the diagonal to the bit, where angles are 0."""
+    x = np.random.default_rng(11).standard_normal((200, 3))
+    for s in (RELU, ABS):
+        one, other = (
+            gram(x[..., None], 3, s, "convolutional_resnet", patch=1),
+            gram(x, 3, s, "resnet"),
+        )
+        np.testing.assert_allclose(np.diag(one), np.diag(other), rtol=1e-14)
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+
+
+def test_inputs_of_two_precisions_count_in_the_finer_one():
+    x, y = UNEQUAL.astype(np.float32), UNEQUAL[:2]
+    for one, two in ((x, y), (torch.tensor(x), torch.tensor(y))):
+        for found in (tangent(one, two, depth=1, activation=RELU), tangent(two, one, depth=1, activation=RELU).T):
+            assert found.dtype == two.dtype
+            np.testing.assert_allclose(found, tangent(x.astype(float), y, depth=1, activation=RELU), rtol=1e-14)
+
+
 def test_the_least_eigenvalue_falls_exponentially_without_and_polynomially_with_skips():
     x = UNEQUAL / np.linalg.norm(UNEQUAL, axis=1, keepdims=True)
     least = [np.linalg.eigvalsh(gram(x, depth, SOFTPLUS))[0] for depth in (2, 4, 6)]
@@ -380,6 +435,13 @@ def test_the_least_eigenvalue_falls_exponentially_without_and_polynomially_with_
         (lambda: tangent(UNEQUAL, UNEQUAL[:, :2], depth=1, activation=RELU), r"Y has shape \(5, 2\)"),
         (lambda: tangent(UNEQUAL, depth=1, activation=RELU, weight_variance=-1), "weight_variance is -1"),
         (lambda: conjugate(UNEQUAL, depth=1, activation=RELU, block_size=0), "block_size is 0"),
+        (lambda: gram(UNEQUAL, 1, "relu"), "activation is 'relu'"),
+        (lambda: tangent(UNEQUAL, depth=1, activation=None), "activation is None"),
+        (lambda: tangent(UNEQUAL, torch.tensor(UNEQUAL), depth=1, activation=RELU), "different array libraries"),
+        (lambda: gram(1e200 * np.eye(2), 1, RELU), r"X\[0\] has length about 1e\+200"),
+        (lambda: gram(1e200 * np.eye(2), 1, ERF), r"X\[0\] has length about 1e\+200"),
+        (lambda: tangent(np.eye(2), 1e-170 * np.eye(2), depth=1, activation=RELU), r"Y\[0\] has length about 1e-170"),
+        (lambda: tangent(UNEQUAL, depth=999, activation=RELU, weight_variance=99.0), "the kernel overflows in layer"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import Array, as_floating, namespace
 
-__all__ = ["Activation", "Dual", "error_function", "zero_like"]
+__all__ = ["Activation", "Dual", "as_activation", "error_function", "zero_like"]
 
 Dual = Callable[[Array, Array, Array], Array]
 
@@ -40,9 +40,10 @@ class Activation:
     def dual(self, variance: Any, covariance: Any, other_variance: Any) -> Array:
         """`E[s(u) s(v)]` for `(u, v) ~ N(0, [[variance, covariance], [covariance, other_variance]])`.
 
-        The arguments broadcast against each other; NumPy or torch. `ValueError` for a negative variance; a
-        covariance that rounding made too large (by 1e-12; in float32 1e-6) counts as the largest possible, a larger
-        one is refused. Where a variance is 0, torch's gradient by it and by the covariance counts as 0.
+        The arguments broadcast against each other; NumPy or torch. `ValueError` for a negative variance, and for a
+        covariance larger than they allow by more than rounding (1e-12 of it, in float32 1e-6). Where a variance is 0,
+        torch's gradient by it counts as 0 if s goes by series, and what is linear on both sides of 0 has no gradient by
+        the covariance there: any of those between its slopes may come out.
         """
         return self._dual(*_checked(variance, covariance, other_variance))
 
@@ -81,6 +82,15 @@ class Activation:
     def condition_3_2(self) -> bool:
         """Whether s is analytic and no polynomial."""
         return self.analytic and not self.polynomial
+
+
+def as_activation(value: Any) -> Activation:
+    """`value`, or a `ValueError` if it is not an `Activation`."""
+    if not isinstance(value, Activation):
+        raise ValueError(
+            f"activation is {value!r}; expected one of alignmath.activations, such as RELU, or from_functions(...)"
+        )
+    return value
 
 
 def _require_variances(variance: Array, name: str) -> None:

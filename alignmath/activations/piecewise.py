@@ -10,10 +10,12 @@ import math
 
 import numpy as np
 
-from ..arrays import Array, namespace, root
+from ..arrays import Array, as_number, namespace, root
 from .base import Activation, zero_like
 
 __all__ = ["ABS", "RELU", "STEP", "determinant", "leaky_relu"]
+
+_STEEPEST = 1e6
 
 
 def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
@@ -31,27 +33,27 @@ def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
 
 def determinant(a: Array, c: Array, b: Array) -> Array:
     """`a b - c^2`, 0 where rounding left less."""
+    xp = namespace(a, c, b)
     with np.errstate(over="ignore", invalid="ignore"):
         (product, low), (square, square_low) = _two_product(a, b), _two_product(c, c)
-    xp = namespace(a, c, b)
     if not bool(xp.all(xp.isfinite(low) & xp.isfinite(square_low))):
         raise ValueError(
             f"variances of {float(a.max()):.3g} and {float(b.max()):.3g} are so large that the determinant of their "
             "covariance overflows; scale them down"
         )
-    return namespace(a, c, b).clip((product - square) + (low - square_low), 0.0, math.inf)
+    return xp.clip((product - square) + (low - square_low), 0.0, math.inf)
 
 
 def _angle_and_area(a: Array, c: Array, b: Array) -> tuple[Array, Array]:
     """The angle between u and v in `[0, pi]`, and `sqrt(a b) sin(angle)`; both 0 if c is 0 and a or b is."""
-    xp, info = namespace(a, c, b), namespace(a, c, b).finfo(c.dtype)
-    square = determinant(a, c, b)
+    xp = namespace(a, c, b)
+    info, square = xp.finfo(c.dtype), determinant(a, c, b)
     if bool(xp.any((a > 0) & (b > 0) & (a * b < float(info.smallest_normal) / float(info.eps) ** 2))):
         raise ValueError(
             "the product of two variances is too small for the determinant of their covariance; scale the variances up"
         )
     area = root(square)
-    return namespace(area, c).atan2(area, c), area
+    return xp.atan2(area, c), area
 
 
 def _relu(a: Array, c: Array, b: Array) -> Array:
@@ -77,11 +79,11 @@ def _abs(a: Array, c: Array, b: Array) -> Array:
 
 
 def leaky_relu(slope: float) -> Activation:
-    """`max(x, 0) + slope min(x, 0)`; `ValueError` unless slope is finite."""
-    given = float(slope)
-    if not math.isfinite(given):
-        raise ValueError(f"slope is {slope!r}; expected a finite number")
-    s, d = given, 1 - given
+    """`max(x, 0) + slope min(x, 0)`, slope from -1e6 to 1e6; `ValueError` otherwise."""
+    s = as_number(slope, "slope", least=-_STEEPEST)
+    if s > _STEEPEST:
+        raise ValueError(f"slope is {slope!r}; expected a number from {-_STEEPEST:g} to {_STEEPEST:g}")
+    d = 1 - s
 
     def value(x: Array) -> Array:
         return namespace(x).where(x > 0, x, s * x)
@@ -103,7 +105,7 @@ def leaky_relu(slope: float) -> Activation:
         )
 
     return Activation(
-        f"leaky_relu({given:g})" if given else "relu",
+        f"leaky_relu({s:g})" if s else "relu",
         value,
         derivative,
         max(1.0, abs(s)),

@@ -28,9 +28,9 @@ def from_functions(
 
     Expectations are by `HermiteDual`, within about 1e-13 of `sqrt(E[s(u)^2] E[s(v)^2])` for functions that are smooth
     on each side of 0, vary on scales of about 1 elsewhere, and grow no faster than `|x|^15`; a kink away from 0 costs
-    digits (`max(x - 1.3, 0)` has 3 to 5). `ValueError` for functions that do not keep the shape or are not finite.
-    lipschitz, smoothness (infinity for none), analytic and
-    polynomial are taken on trust.
+    digits (`max(x - 1.3, 0)` is left with 3 to 5 of that). lipschitz, smoothness (infinity for none), analytic and
+    polynomial are taken on trust. `ValueError` for functions that do not take arrays, do not keep their shape or are
+    not finite.
     """
     for constant, what in ((lipschitz, "lipschitz"), (smoothness, "smoothness")):
         if constant != math.inf:
@@ -38,11 +38,11 @@ def from_functions(
     for function, what in ((value, "value"), (derivative, "derivative")):
         points = np.linspace(-3, 3, 7)
         try:
-            found = np.asarray(function(points))
-        except TypeError as error:
+            found = function(points)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{what} does not take arrays: {error}; write it with array functions") from error
-        if found.shape != points.shape or not np.all(np.isfinite(found)):
-            raise ValueError(f"{what} gives {found!r} at {points}; expected a finite number for each point")
+        if not isinstance(found, np.ndarray) or found.shape != points.shape or not np.all(np.isfinite(found)):
+            raise ValueError(f"{what} gives {found!r} at {points}; expected an array, a finite number for each point")
     dual, of_derivative = HermiteDual(value), HermiteDual(derivative)
     return Activation(
         name, value, derivative, lipschitz, smoothness, analytic, polynomial, dual, of_derivative, dual.mean

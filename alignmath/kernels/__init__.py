@@ -5,11 +5,12 @@ gradient descent: Definitions 5.1, 6.1 and 7.1, with their slips corrected (docs
 `conjugate` are the neural tangent kernel and the kernel of the outputs at initialisation (NNGP) of fully connected
 networks in the usual parametrisation.
 
-All work on blocks of the result, through all layers before the next, so that no more than the result is held; equal
-inputs are worked on once, which keeps matrices of data sets with duplicates positive semi-definite to rounding. For
-ReLU, leaky ReLU and the absolute value so do small angles, which are never taken from a rounded cosine (see `angles`),
-however close the inputs. Not so in "convolutional_resnet": there angles of nearly parallel patches are up to 1e-8
-wrong, and of nearly equal images eigenvalues of -1e-9 of the trace have been seen.
+All work on blocks of the result, through all layers before the next, so that little more than the result is held (in
+torch several times as much); equal inputs are worked on once, unless they have gradients, which keeps matrices of data
+sets with duplicates positive semi-definite to rounding. For ReLU, leaky ReLU and the absolute value so do small angles,
+which are never taken from a rounded cosine (see `angles`), however close the inputs. Not so in "convolutional_resnet":
+there angles of nearly parallel patches are up to 1e-8 wrong, and of nearly equal images eigenvalues of -2e-9 of the
+trace have been seen.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..activations import Activation
-from ..arrays import Array, as_floating, as_number, as_order
+from ..activations.base import as_activation
+from ..arrays import Array, as_floating, as_number, as_order, namespace, require_resolved
 from .angles import KernelAngles, PlainAngles, ResidualAngles, homogeneous
 from .blocks import assemble
 from .layers import Convolutional, Kernel, Plain, Residual
@@ -66,14 +68,15 @@ def gram(
     x = as_floating(X, "X", least_ndim=ndim)
     if x.ndim != ndim:
         raise ValueError(f"X has shape {tuple(x.shape)}; expected {'(n, d_0, p)' if ndim == 3 else '(n, d)'}")
-    angular = homogeneous(activation)
+    angular = homogeneous(as_activation(activation))
+    require_resolved(x, "X", directions=angular is not None and ndim == 2)
     if plain:
         layers: Any = Plain(activation, H, which) if angular is None else PlainAngles(angular, H, which)
     elif ndim == 2:
         many = (H, which, scale)
         layers = Residual(activation, *many) if angular is None else ResidualAngles(angular, *many)
     else:
-        q = as_order(patch, "patch", least=1, most=2 * x.shape[2] + 1)
+        q = as_order(patch, "patch", least=1, most=10**6)
         if q % 2 == 0:
             raise ValueError(f"patch is {patch!r}; expected an odd number of pixels")
         layers = Convolutional(activation, H, which, scale, q)
@@ -101,10 +104,12 @@ def tangent(
 
         T^1 = S^1,   T^(l+1) = S^(l+1) + weight_variance E[s'(u) s'(v)] T^l
 
-    (Jacot, Gabriel and Hongler 2018). block_size, progress: as of `gram`. Raises `ValueError` for bad input.
+    (Jacot, Gabriel and Hongler 2018); the result is `T^(depth+1)`, whose last step has `last_weight_variance` in place
+    of `weight_variance`, and `bias_variance` too. depth: at most 10,000. block_size, progress: as of `gram`. Raises
+    `ValueError` for bad input, and where lengths or variances overflow.
     """
     layers = _kernel(activation, depth, weight_variance, bias_variance, last_weight_variance, slopes=True)
-    return assemble(layers, *_two_sets(X, Y), block_size, progress)
+    return assemble(layers, *_two_sets(X, Y, layers), block_size, progress)
 
 
 def conjugate(
@@ -119,10 +124,10 @@ def conjugate(
     block_size: int | None = None,
     progress: bool = False,
 ) -> Array:
-    """The covariance of the outputs at initialisation (NNGP kernel), arguments as of `tangent`: `(n, m)` or
-    `(n, n)`."""
+    """The covariance of the outputs at initialisation (NNGP kernel), `(n, m)` or `(n, n)`: `S^(depth+1)` of `tangent`,
+    whose arguments it has."""
     layers = _kernel(activation, depth, weight_variance, bias_variance, last_weight_variance, slopes=False)
-    return assemble(layers, *_two_sets(X, Y), block_size, progress)
+    return assemble(layers, *_two_sets(X, Y, layers), block_size, progress)
 
 
 def _kernel(activation: Activation, depth: int, weight: float, bias: float, last: float, *, slopes: bool) -> Any:
@@ -130,16 +135,23 @@ def _kernel(activation: Activation, depth: int, weight: float, bias: float, last
     d = as_order(depth, "depth", least=1, most=_DEEPEST)
     w, b = as_number(weight, "weight_variance"), as_number(bias, "bias_variance")
     end = as_number(last, "last_weight_variance")
-    angular = homogeneous(activation)
+    angular = homogeneous(as_activation(activation))
     if angular is None:
         return Kernel(activation, d, w, b, end, slopes)
     return KernelAngles(angular, d, w, b, end, slopes)
 
 
-def _two_sets(X: Any, Y: Any) -> tuple[Array, Array | None]:
+def _two_sets(X: Any, Y: Any, layers: Any) -> tuple[Array, Array | None]:
+    """Checked, and of one library and precision."""
     x = as_floating(X, "X", least_ndim=2)
     y = None if Y is None else as_floating(Y, "Y", least_ndim=2)
     for value, name in ((x, "X"), (y, "Y")):
         if value is not None and (value.ndim != 2 or value.shape[1] != x.shape[1]):
             raise ValueError(f"{name} has shape {tuple(value.shape)}; expected (n, {x.shape[1]}), one input a row")
-    return x, y
+        if value is not None:
+            require_resolved(value, name, directions=isinstance(layers, KernelAngles))
+    if y is None:
+        return x, None
+    xp = namespace(x, y)
+    dtype = xp.result_type(x, y)
+    return xp.astype(x, dtype), xp.astype(y, dtype)

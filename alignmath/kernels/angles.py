@@ -17,11 +17,16 @@ from ..arrays import Array, namespace, polar, root, value_only
 
 __all__ = ["Homogeneous", "KernelAngles", "PlainAngles", "ResidualAngles", "homogeneous"]
 
-_CLOSE = 5e-6
-"""Correlations closer to 1 or -1 are found from the inputs' difference or sum."""
+_CLOSE = {8: 5e-6, 4: 1e-2}
+"""By bytes a number: correlations closer to 1 or -1 are found from the inputs' difference or sum."""
+_SMALL = 1e-2
+"""Layers take smaller `1 - |q|` by half angles; the error of others, a rounding over the angle, stays far below
+`1 - |q|`."""
+_LARGEST = {8: 1e150, 4: 1e16}
+"""Deviations, also by bytes a number."""
 _PAIRS = 1 << 14
 _FEW = 1 << 19
-"""As of `layers`: the threads wait for the interpreter between NumPy's calls, which are short."""
+"""Entries up to which one thread is as fast as several, which wait for the interpreter between short calls."""
 
 
 class Homogeneous(NamedTuple):
@@ -41,7 +46,7 @@ class Homogeneous(NamedTuple):
         if far is None or not isinstance(near, np.ndarray):
             return self._exact(near, far)
         cosine, bend = 1 - near, near * far
-        small = np.flatnonzero(bend < 2 * _CLOSE)  # then one of them is small, and the other nearly 2
+        small = np.flatnonzero(bend < 2 * _SMALL)  # then one of them is small, and the other nearly 2
         small = small[near.ravel()[small] != 0]  # what follows is right for equal inputs
         with np.errstate(invalid="ignore"):  # cosines rounded to more than 1: done again below
             angle = np.arcsin(cosine)  # fast, and right where neither of the two is small
@@ -98,8 +103,9 @@ def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Arra
     near, far = 1 - products, 1 + products
     own = xp.arange(len(u) if same else 0, device=u.device)
     near[own, own], far[own, own] = 1.0, 1.0
-    found = min(float(xp.min(value_only(near))), float(xp.min(value_only(far)))) < _CLOSE
-    rows, columns = xp.nonzero(xp.minimum(near, far) < _CLOSE) if found else ([], [])
+    close = _CLOSE[near.dtype.itemsize]
+    found = min(float(xp.min(value_only(near))), float(xp.min(value_only(far)))) < close
+    rows, columns = xp.nonzero(xp.minimum(near, far) < close) if found else ([], [])
     near[own, own], far[own, own] = 0.0, 2.0
     for k in range(0, len(rows), _PAIRS):
         i, j = rows[k : k + _PAIRS], columns[k : k + _PAIRS]
@@ -185,6 +191,8 @@ class KernelAngles:
         found = [directions]
         for k, weight in enumerate(self.weights):
             product = math.sqrt(weight * (self.activation.square if k else 1.0)) * deviation
+            if float(value_only(product).max()) > _LARGEST[x.dtype.itemsize]:
+                raise ValueError(f"the kernel overflows in layer {k + 1}: lower the variances, the inputs or the depth")
             deviation = root(product * product + self.bias)
             divisor = deviation + (deviation == 0)
             found += [deviation, product / divisor, math.sqrt(self.bias) / divisor]

@@ -129,7 +129,10 @@ def _products(u: Array, v: Array) -> Array:
 
 
 def _distinct(x: Array) -> tuple[Array, Any]:
-    """The distinct inputs, and for each of the given ones its place among them; None where all are distinct."""
+    """The distinct inputs, and for each of the given ones its place among them; None where all are distinct, or have
+    gradients, each its own."""
+    if not isinstance(x, np.ndarray) and x.requires_grad:
+        return x, None
     plain = x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
     plain = plain.reshape(len(plain), -1)
     probe = np.random.default_rng(0).standard_normal(plain.shape[1])

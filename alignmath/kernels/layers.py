@@ -6,14 +6,11 @@ such sets. `few` is the number of entries up to which one thread is as fast as s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..activations import Activation
+from ..activations.base import Dual
 from ..arrays import Array, namespace, root
 
 __all__ = ["Convolutional", "Kernel", "Plain", "Residual"]
-
-Layer = Callable[[Array, Array, Array], Array]
 
 
 class Plain:
@@ -129,7 +126,7 @@ class Convolutional:
         return found
 
     def block(self, one: list[Array], two: list[Array], products: None, same: bool) -> Array:
-        """As of `Plain`; the products are of pixels."""
+        """As of `Plain`, but products of pixels are taken here."""
         xp, s, t = namespace(one[0]), self.activation, self.step
         S = xp.einsum("icl,jcr->ijlr", one[0], two[0])
 
@@ -141,7 +138,7 @@ class Convolutional:
             images, pixels = (xp.eye(*pair, dtype=xp.bool, device=K.device) for pair in (K.shape[:2], K.shape[2:]))
             return xp.where(images[:, :, None, None] & pixels, own[:, None, :, None], K)
 
-        def dual(function: Layer, K: Array, a: Array, b: Array) -> Array:
+        def dual(function: Dual, K: Array, a: Array, b: Array) -> Array:
             a, b = a[:, None, :], b[None]
             return function(a[..., None], _bounded(K, a, b), b[..., None, :])
 
@@ -173,8 +170,7 @@ class Convolutional:
     def _slopes(self, K: Array, a: Array, b: Array) -> Array:
         """`E[s'(u_l) s'(v_l)]`: `(n, m, p)`; of different pixels none are needed."""
         a, b, c = a[:, None, :], b[None], namespace(K).linalg.diagonal(K)
-        most = root(a) * root(b)
-        return self.activation.dual_derivative(a, namespace(K).clip(c, -most, most), b)
+        return self.activation.dual_derivative(a, _clipped(c, a * b), b)
 
     def _spread(self, values: Array) -> Array:
         """What the pixels of `(..., p)` pass back to those in their patches."""
@@ -234,6 +230,10 @@ def _diagonal(matrix: Array, diagonal: Array, same: bool) -> Array:
 
 def _bounded(covariance: Array, a: Array, b: Array) -> Array:
     """Covariances `(..., n, m)` no larger than variances `(..., n)` and `(..., m)` allow."""
-    xp = namespace(covariance)
-    most = root(a[..., :, None] * b[..., None, :])  # of equal variances exactly that variance
-    return xp.clip(covariance, -most, most)
+    return _clipped(covariance, a[..., :, None] * b[..., None, :])
+
+
+def _clipped(covariance: Array, product: Array) -> Array:
+    """The same from products of variances."""
+    most = root(product)  # of equal variances exactly that variance
+    return namespace(covariance).clip(covariance, -most, most)

@@ -59,8 +59,11 @@ class Descent:
 
     @property
     def bound_holds(self) -> bool:
-        """Whether the loss was at most the bound at every step."""
-        return bool(np.all(self.loss <= self.bound * (1 + 1e-12))) and self.status is RunStatus.FINISHED
+        """Whether the loss was at most the bound at every step, but for what rounding leaves of a loss of 0."""
+        labels, outputs = self.outputs[0] + self.by_gram[0], self.outputs
+        rounding = np.finfo(str(self.network.output.dtype).removeprefix("torch.")).eps
+        left = 8 * rounding**2 * (np.sum(labels**2) + np.sum(outputs**2, axis=1))
+        return bool(np.all(self.loss <= self.bound * (1 + 1e-12) + left)) and self.status is RunStatus.FINISHED
 
 
 def follow(
@@ -95,9 +98,9 @@ def follow(
     if tuple(target.shape) != (n,):
         raise ValueError(f"y has shape {tuple(target.shape)}; expected ({n},), a number for each input")
     _require_consistent(x.movedim(1, 0).flatten(1).cpu().numpy(), target.cpu().numpy())
-    moments = set(range(T + 1)) if record is None else {as_order(k, "record", most=T) for k in record}
+    moments = set(range(T + 1)) if record is None else _orders(record, "record", 0, T)
     H = network.depth
-    trained = sorted(range(1, H + 2) if train is None else {as_order(h, "train", least=1, most=H + 1) for h in train})
+    trained = sorted(range(1, H + 2) if train is None else _orders(train, "train", 1, H + 1))
     if not trained:
         raise ValueError("train is empty; name at least one layer")
     inputs = x.movedim(1, 0).cpu().numpy().astype(float)
@@ -178,6 +181,13 @@ def follow(
     )
 
 
+def _orders(given: Sequence[int], name: str, least: int, most: int) -> set[int]:
+    try:
+        return {as_order(k, name, least=least, most=most) for k in given}
+    except TypeError:
+        raise ValueError(f"{name} is {given!r}; expected a list of integers from {least} to {most}") from None
+
+
 @lru_cache(maxsize=64)
 def _limit(
     data: bytes,
@@ -206,7 +216,7 @@ def _predicted(matrix: np.ndarray, residual: np.ndarray, step: float, count: int
     """`(I - step M)^k residual` for k below count."""
     most = float(np.linalg.eigvalsh(matrix)[-1])
     reach = 700 / math.log(step * most - 1) if step * most > 2 else math.inf  # beyond, floats overflow
-    kept = int(min(count, reach))
+    kept = max(1, int(min(count, reach)))
     found = np.full((count, len(residual)), math.inf)
     found[:kept] = linearised(matrix, residual, step, np.arange(kept))[0]
     return found

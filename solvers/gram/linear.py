@@ -40,8 +40,12 @@ def linearised(
     if float(xp.max(xp.abs(M - M.T))) > 1e-6 * float(xp.max(xp.abs(M))):
         raise ValueError("matrix is not symmetric; pass the whole Gram matrix")
     step = as_number(step_size, "step_size", above=True)
-    count = np.atleast_1d(np.asarray(steps, dtype=float))
-    if count.ndim != 1 or not np.all((count >= 0) & ((count == np.floor(count)) | (count == math.inf))):
+    try:
+        count = np.atleast_1d(np.asarray(steps, dtype=float))
+    except (TypeError, ValueError):
+        count = np.empty(0)
+    whole = (count >= 0) & ((count == np.floor(count)) | (count == math.inf))
+    if count.ndim != 1 or not count.size or not np.all(whole):
         raise ValueError(f"steps is {steps!r}; expected whole numbers of steps, 0 or more, or infinity")
     values, vectors = xp.linalg.eigh((M + M.T) / 2)
     least, most = float(values[0]), float(values[-1])
@@ -49,9 +53,9 @@ def linearised(
         raise ValueError(f"matrix has the eigenvalue {least:.3g}; expected a positive semi-definite matrix")
     rounding = n * float(xp.finfo(values.dtype).eps) * most
     positive = values > rounding
-    factor = 1 - step * xp.where(positive, values, xp.zeros_like(values))
     along = vectors.T @ r
     with np.errstate(over="ignore", invalid="ignore"):
+        factor = 1 - step * xp.where(positive, values, xp.zeros_like(values))
         powers = xp.stack([xp.where(factor == 1, xp.ones_like(factor), factor**k) for k in count.tolist()])
     if step * most >= 2 and (count.max() == math.inf or not bool(xp.all(xp.isfinite(powers)))):
         raise ValueError(f"step_size is {step:g}; beyond 2 / {most:.3g} the residuals do not converge")

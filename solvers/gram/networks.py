@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alignmath.activations import Activation
+from alignmath.activations.base import as_activation
 from alignmath.arrays import as_floating, as_number, as_order, is_torch_array
 from alignmath.kernels import ARCHITECTURES
 
@@ -71,7 +72,7 @@ def random_network(
 
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture!r}; expected one of {list(ARCHITECTURES)}")
-    if not activation.differentiable:
+    if not as_activation(activation).differentiable:
         raise ValueError(f"activation is {activation.name}, whose derivative is no function; it cannot be trained")
     convolutional = architecture == "convolutional_resnet"
     if isinstance(inputs, tuple) != convolutional or (isinstance(inputs, tuple) and len(inputs) != 2):
