@@ -6,7 +6,7 @@ With `h_k(a) = E[g(sqrt(a) z) He_k(z)] / sqrt(k!)`, z standard normal, and corre
 
 Every term is a positive semi-definite function of r, so matrices of such expectations are positive semi-definite but
 for rounding. What terms from K on add is at most `sqrt(t_K(a) t_K(b))`, `t_K(a) = E[g^2] - sum_(k<K) h_k(a)^2`: the
-series ends where that is below 1e-14 of `sqrt(E[g(u)^2] E[g(v)^2])`, and pairs for which 256 terms do not get there
+series ends where that is below 1e-14 of `sqrt(E[g(u)^2] E[g(v)^2])`, and pairs for which 1024 terms do not get there
 (large variances, g with poles near the real line) are integrated directly. Tails below 1e-13, which rounding hides in
 that difference, are continued geometrically from the last coefficients. One-dimensional expectations are
 Gauss-Legendre sums on panels that shrink geometrically towards 0, where scaled functions change.
@@ -26,7 +26,7 @@ from .arrays import Array, namespace, root, value_only
 
 __all__ = ["HermiteDual"]
 
-_TERMS = (32, 256)
+_TERMS = (32, 256, 1024)
 """Tried one after the other."""
 _TOLERANCE = 1e-14
 _ROUNDING = 1e-13
@@ -38,7 +38,8 @@ _REACH = 13.0
 _FINE, _COARSE = (16, 0.5), (14, 1.0)
 """Nodes and greatest width of a panel: for one-dimensional expectations, whose integrands carry high Hermite
 functions, and for double integrals. A panel reaches to four times its nearer end, so that a pole at 0 is 5/3 of its
-half width from its centre, and n nodes leave `3^-2n`."""
+half width from its centre, and n nodes leave `3^-2n`; the Hermite function of order 1024 turns by 8 radians in half of
+the widest."""
 _FEATURES = 10
 """The finest panel is `2^-10` wide, over the deviation where that exceeds 1."""
 _NEARLY_ONE = 1e-7
@@ -97,9 +98,10 @@ class HermiteDual:
         xp = namespace(a, c, b)
         if any(part.dtype.itemsize < 8 for part in (a, c, b)):  # the series ends by tails that float32 does not resolve
             return xp.astype(self(*(xp.astype(part, xp.float64) for part in (a, c, b))), xp.result_type(a, c, b))
-        settled, (ours, left), (others, right) = self._both(a, b, _TERMS[0])
-        if not settled:
-            _, (ours, left), (others, right) = self._both(a, b, _TERMS[1])
+        for tried in _TERMS:
+            settled, (ours, left), (others, right) = self._both(a, b, tried)
+            if settled:
+                break
         most = left.shape[-1] - 1
         scale = root(a) * root(b)
         positive = scale > 0

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from alignmath import activations
 from alignmath.activations import RELU, SOFTPLUS, STEP, TANH, from_functions, leaky_relu, monomial
+from alignmath.hermite import HermiteDual
 
 NAMES = ("ABS", "COS", "ERF", "EXP", "GELU", "RELU", "SIGMOID", "SILU", "SIN", "SOFTPLUS", "STEP", "TANH")
 EVERY = {name: getattr(activations, name) for name in NAMES}
@@ -222,6 +223,15 @@ def test_a_function_of_your_own_has_the_expectations_of_the_built_in_one():
     for name in ("dual", "dual_derivative"):
         np.testing.assert_allclose(getattr(own, name)(variances[:, None], c, variances), getattr(TANH, name)(variances[:, None], c, variances), atol=1e-14)  # fmt: skip
     assert own.c_sigma == pytest.approx(TANH.c_sigma, rel=1e-14)
+
+
+@pytest.mark.parametrize("variance", [4.0, 8.0, 12.0])
+def test_long_series_are_the_double_integrals(variance, monkeypatch):
+    """Of tanh, where 256 terms do not do: another method."""
+    a, b, r = np.full(5, variance), np.full(5, variance / 2), np.array([-0.99, -0.4, 0.1, 0.8, 0.999])
+    direct = HermiteDual(np.tanh)._direct(a, r, b)
+    monkeypatch.setattr(HermiteDual, "_direct", None)
+    np.testing.assert_allclose(TANH.dual(a, r * np.sqrt(a * b), b), direct, rtol=1e-13)
 
 
 @pytest.mark.parametrize(
