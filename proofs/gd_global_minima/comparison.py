@@ -11,10 +11,10 @@ from ..attacks import none_below
 from ..claims import Attack, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 
-__all__ = ["CLAIMS", "steps_bound", "width_terms"]
+__all__ = ["CLAIMS", "fully_connected", "steps_bound", "width_terms"]
 
 _PAPER = "gd_global_minima"
-n, H, least, scaled, failure = sp.symbols("n H lambda mu delta", positive=True)
+n, H, scaled, failure = sp.symbols("n H mu delta", positive=True)
 alpha = sp.Symbol("alpha", real=True)
 _LOG = sp.Symbol("L", positive=True)
 _MEANING = r"Here $\mu$ and $\epsilon$ do not depend on $H$, and constants are left out."
@@ -33,6 +33,12 @@ def step_size(value: Any) -> Any:
 def steps_bound(value: Any) -> Any:
     """`1 / (eta lambda)`: what multiplies `2 log(1 / epsilon)` in the number of steps."""
     return 1 / (step_size(value) * value)
+
+
+def fully_connected(value: Any, width_factor: Any, step_factor: Any) -> tuple[Any, tuple[Any, Any, Any]]:
+    """Step size and the three terms of the width of Theorem 5.1, the two `2^O(H)` given; L for the logarithm."""
+    terms = n**4 / value**4, n / failure, n**2 * _LOG / value**2
+    return value / (n**2 * step_factor), tuple(width_factor * term for term in terms)
 
 
 def _power_of_depth(expression: Any) -> Any:
@@ -102,14 +108,28 @@ def _mended(effort: Effort) -> Outcome:
         n**2 * H**2 / scaled**2,
         shown=r"\frac1{\eta\lambda}=\frac{n^2}{\lambda^2H^2}=\frac{n^2H^2}{\mu^2}",
     )
-    ratio = sp.Symbol("kappa", positive=True)
+    falling, wide, small = sp.symbols("gamma b c", nonnegative=True)
+    value = scaled * 2 ** (-falling * H)
+    step, terms = fully_connected(value, 2 ** (wide * H), 2 ** (small * H))
     d.identity(
-        "Theorem 5.1",
-        1 / ((least / (n**2 * ratio)) * least),
-        n**2 * ratio / least**2,
-        r"$\eta=\lambda/(n^2\kappa)$ with $\kappa=2^{O(H)}$: $n^2\,2^{O(H)}\log\frac1\epsilon$ steps, also for $\lambda=\mu\,2^{-O(H)}$, and width $n^4\,2^{O(H)}$; for $H=1$ and fixed $\lambda$, $n^4$.",
-        shown=r"\frac1{\eta\lambda}=\frac{n^2\kappa}{\lambda^2}",
+        "Theorem 5.1, the steps",
+        sp.powsimp(1 / (step * value)),
+        n**2 * 2 ** ((small + 2 * falling) * H) / scaled**2,
+        r"$\lambda=\mu2^{-\gamma H}$ and $\eta=\lambda/(n^22^{cH})$: $n^2\,2^{O(H)}\log\frac1\epsilon$ steps.",
+        shown=r"\frac1{\eta\lambda}=\frac{n^22^{cH}}{\lambda^2}=\frac{n^22^{(c+2\gamma)H}}{\mu^2}",
     )
+    for k, (term, power, shown) in enumerate(
+        zip(
+            terms,
+            (n**4 * 2 ** ((wide + 4 * falling) * H) / scaled**4, n * 2 ** (wide * H) / failure, n**2 * 2 ** ((wide + 2 * falling) * H) * _LOG / scaled**2),
+            (r"\frac{n^42^{bH}}{\lambda^4}=\frac{n^42^{(b+4\gamma)H}}{\mu^4}", r"\frac{n2^{bH}}\delta", r"\frac{n^22^{bH}L}{\lambda^2}=\frac{n^22^{(b+2\gamma)H}L}{\mu^2}"),
+            strict=True,
+        ),
+        1,
+    ):  # fmt: skip
+        d.identity(
+            f"Theorem 5.1, term {k} of the width", term, power, r"With the factor $2^{O(H)}=2^{bH}$.", shown=shown
+        )
     d.argument(
         "from rate to steps",
         r"$(1-\frac{\eta\lambda}2)^k\le\epsilon$ as soon as $k\ge\frac2{\eta\lambda}\log\frac1\epsilon$, and, for $\eta\lambda\le1$, not for $k<\frac1{\eta\lambda}\log\frac1\epsilon$.",
@@ -147,7 +167,7 @@ CLAIMS = (
         "ntk.compare.mended",
         _PAPER,
         "Section 2, with one convention",
-        rf"With $\lambda_{{\min}}(K^{{(H)}})=\mu/H^2$, which gives the paper's $n^4H^2$, Theorem 6.1 asks for $m\gtrsim\frac{{n^4H^2}}{{\mu^4}}+\frac{{n^2H^2}}{{\mu^2}}+\frac n\delta+\frac{{n^2H^4}}{{\mu^2}}\log\frac{{Hn}}\delta$ and $T\gtrsim\frac{{n^2H^2}}{{\mu^2}}\log\frac1\epsilon$. Theorem 5.1 asks for $n^4\,2^{{O(H)}}$ and $n^2\,2^{{O(H)}}\log\frac1\epsilon$, for $H=1$ for $n^4$ (third terms left out). {_MEANING}",
+        rf"With $\lambda_{{\min}}(K^{{(H)}})=\mu/H^2$, which gives the paper's $n^4H^2$, Theorem 6.1 asks for $m\gtrsim\frac{{n^4H^2}}{{\mu^4}}+\frac{{n^2H^2}}{{\mu^2}}+\frac n\delta+\frac{{n^2H^4}}{{\mu^2}}\log\frac{{Hn}}\delta$ and $T\gtrsim\frac{{n^2H^2}}{{\mu^2}}\log\frac1\epsilon$. With $\lambda_{{\min}}(K^{{(H)}})=\mu2^{{-O(H)}}$, Theorem 5.1 asks for $m\gtrsim(\frac{{n^4}}{{\mu^4}}+\frac n\delta+\frac{{n^2}}{{\mu^2}}\log\frac{{Hn}}\delta)2^{{O(H)}}$, of which the paper's comparison names the first term, and for $T\gtrsim\frac{{n^2}}{{\mu^2}}2^{{O(H)}}\log\frac1\epsilon$. {_MEANING}",
         Verdict.PROVED,
         _mended,
     ),

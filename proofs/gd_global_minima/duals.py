@@ -3,7 +3,8 @@ r"""Closed forms of $E[\sigma(u)\sigma(v)]$ and $E[\sigma'(u)\sigma'(v)]$, deriv
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from ..claims import Attack, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 from ..gaussian_integrals import expectation
 from . import closed_forms
-from .closed_forms import a, b, c
+from .closed_forms import ClosedForm, a, b, c
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "piecewise_forms"]
 
 _PAPER = "gd_global_minima"
 u, v = sp.symbols("u v", real=True)
@@ -31,16 +32,30 @@ def _relu_and_erf(effort: Effort) -> Outcome:
     d = Derivation()
     d.identity(
         "ReLU",
-        expectation(sp.Max(u, 0) * sp.Max(v, 0), (u, v), t, scales=(x, y)),
+        _pair(sp.Max(u, 0)),
         x * y * closed_forms.relu_dual(t),
         r"Deviations $x=\sqrt a$, $y=\sqrt b$; derived in polar coordinates.",
         shown=r"E[\sigma(u)\sigma(v)]=\frac{\sqrt{ab}}{2\pi}\big(\sin\theta+(\pi-\theta)\cos\theta\big)",
     )
     d.identity(
         "its slope",
-        expectation(sp.Heaviside(u) * sp.Heaviside(v), (u, v), t, scales=(x, y)),
+        _pair(sp.Heaviside(u)),
         closed_forms.step_dual(t),
         shown=r"E[\sigma'(u)\sigma'(v)]=\frac{\pi-\theta}{2\pi}",
+    )
+    d.identity(
+        "its mean",
+        _mean(sp.Max(u, 0)),
+        closed_forms.RELU.mean.subs(a, x**2),
+        shown=r"E[\sigma(u)]=\sqrt{\frac a{2\pi}}",
+    )
+    angle = {t: sp.acos(c / sp.sqrt(a * b)), x: sp.sqrt(a), y: sp.sqrt(b)}
+    d.identity(
+        "ReLU: the closed forms that are evaluated in balls",
+        sp.Matrix([closed_forms.RELU.dual, closed_forms.RELU.slope]),
+        sp.Matrix([(x * y * closed_forms.relu_dual(t)).subs(angle), closed_forms.step_dual(t).subs(angle)]),
+        r"They take $\theta=\arccos\frac c{\sqrt{ab}}$.",
+        shown=r"\theta=\arccos\frac c{\sqrt{ab}}",
     )
     _price(d)
     form = closed_forms.ERF
@@ -53,7 +68,7 @@ def _relu_and_erf(effort: Effort) -> Outcome:
         shown=r"E[\sigma'(u)\sigma'(v)]=\frac4\pi\big((1+2a)(1+2b)-4c^2\big)^{-1/2}",
     )
     d.identity(
-        "the code's closed form of it",
+        "erf: the slope that is evaluated in balls",
         form.slope**-2,
         (sp.pi / 4) ** 2 * ((1 + 2 * a) * (1 + 2 * b) - 4 * c**2),
         r"Both are positive.",
@@ -72,6 +87,13 @@ def _relu_and_erf(effort: Effort) -> Outcome:
         r"At $c=0$ the expectation is $E[\sigma(u)]\,E[\sigma(v)]=0$, for $\sigma$ is odd.",
         shown=r"E[\sigma(u)\sigma(v)]=\frac2\pi\arcsin\frac{2c}{\sqrt{(1+2a)(1+2b)}}",
     )
+    d.identity(
+        "erf: its mean",
+        sp.erf(v) + sp.erf(-v),
+        form.mean,
+        r"$u$ and $-u$ have one law, so $E[\sigma(u)]=\frac12E[\sigma(u)+\sigma(-u)]$.",
+        shown=r"\sigma(v)+\sigma(-v)=0=E[\sigma(u)]",
+    )
     _by_code(d, effort, (closed_forms.RELU, closed_forms.ERF))
     return d.proved("ReLU by the symbolic engine, erf by Price's theorem; the code computes them")
 
@@ -88,28 +110,100 @@ def _price(d: Derivation) -> None:
     )
 
 
+def _moment(k: int, product: Any, covariance: Any) -> Any:
+    """`E[u^k v^k]`, from the product of the variances and the covariance."""
+    return sum(
+        sp.Rational(sp.factorial(k) ** 2, sp.factorial(j) * sp.factorial((k - j) // 2) ** 2 * 4 ** ((k - j) // 2))
+        * product ** ((k - j) // 2)
+        * covariance**j
+        for j in range(k % 2, k + 1, 2)
+    )
+
+
+LEAK = sp.Symbol("s", real=True)
+"""The slope of leaky ReLU on the left."""
+
+
+def piecewise_forms() -> list[tuple[str, Any, Any, ClosedForm]]:
+    """Rows (name, s(u), s'(u) or None, closed form in the deviations x, y and the angle) of what the symbolic engine takes."""
+    both = x * y * sp.cos(t)
+    leaky = sp.Piecewise((u, u > 0), (LEAK * u, True))
+    rows = [
+        (
+            "leaky ReLU",
+            leaky,
+            sp.Piecewise((1, u > 0), (LEAK, True)),
+            ClosedForm(
+                activations.leaky_relu(0.2),
+                LEAK * both + (1 - LEAK) ** 2 * x * y * closed_forms.relu_dual(t),
+                LEAK + (1 - LEAK) ** 2 * closed_forms.step_dual(t),
+                (1 - LEAK) * x / sp.sqrt(2 * sp.pi),
+            ),
+        ),
+        (
+            "absolute value",
+            sp.Abs(u),
+            sp.sign(u),
+            ClosedForm(
+                activations.ABS,
+                2 * x * y * (sp.sin(t) + (sp.pi / 2 - t) * sp.cos(t)) / sp.pi,
+                1 - 2 * t / sp.pi,
+                x * sp.sqrt(2 / sp.pi),
+            ),
+        ),
+        (
+            "step",
+            sp.Heaviside(u),
+            None,
+            ClosedForm(activations.STEP, closed_forms.step_dual(t), None, sp.Rational(1, 2)),
+        ),
+    ]
+    for k in range(1, 6):
+        mean = 0 if k % 2 else sp.factorial2(k - 1) * x**k
+        form = ClosedForm(
+            activations.monomial(k),
+            _moment(k, (x * y) ** 2, both),
+            k**2 * _moment(k - 1, (x * y) ** 2, both),
+            sp.sympify(mean),
+        )
+        rows.append((f"power {k}", u**k, k * u ** (k - 1), form))
+    return rows
+
+
+@cache
+def _pair(value: Any) -> Any:
+    """`E[g(u) g(v)]` by the symbolic engine, g(u) given."""
+    return expectation(value * value.subs(u, v), (u, v), t, scales=(x, y))
+
+
+@cache
+def _mean(value: Any) -> Any:
+    """`E[g(u)]` by the symbolic engine."""
+    return expectation(value, u, scales=(x,))
+
+
 def _others(effort: Effort) -> Outcome:
     d = Derivation()
-    slope = sp.Symbol("s", real=True)
-    leaky = lambda g: sp.Piecewise((g, g > 0), (slope * g, True))  # noqa: E731
-    d.identity(
-        "leaky ReLU",
-        expectation(leaky(u) * leaky(v), (u, v), t, scales=(x, y)),
-        x * y * (slope * sp.cos(t) + (1 - slope) ** 2 * closed_forms.relu_dual(t)),
-        shown=r"E[\sigma(u)\sigma(v)]=sc+(1-s)^2E_{\mathrm{ReLU}}",
-    )
-    d.identity(
-        "absolute value",
-        expectation(sp.Abs(u) * sp.Abs(v), (u, v), t, scales=(x, y)),
-        2 * x * y * (sp.sin(t) + (sp.pi / 2 - t) * sp.cos(t)) / sp.pi,
-        shown=r"E|u||v|=\frac{2\sqrt{ab}}\pi\big(\sin\theta+(\tfrac\pi2-\theta)\cos\theta\big)",
-    )
-    d.identity(
-        "sign",
-        expectation(sp.sign(u) * sp.sign(v), (u, v), t, scales=(x, y)),
-        1 - 2 * t / sp.pi,
-        shown=r"E[\operatorname{sign}u\operatorname{sign}v]=1-\frac{2\theta}\pi",
-    )
+    rows = piecewise_forms()
+    forms = []
+    for name, value, derivative, form in rows:
+        d.identity(
+            name,
+            _pair(value),
+            form.dual,
+            r"$x=\sqrt a$, $y=\sqrt b$.",
+            shown=rf"E[\sigma(u)\sigma(v)]={sp.latex(form.dual)}",
+        )
+        if derivative is not None:
+            found = _pair(sp.sympify(derivative))
+            d.identity(
+                f"{name}: its slope", found, form.slope, shown=rf"E[\sigma'(u)\sigma'(v)]={sp.latex(form.slope)}"
+            )
+        mean = _mean(value)
+        d.identity(f"{name}: its mean", mean, form.mean, shown=rf"E[\sigma(u)]={sp.latex(form.mean)}")
+        there = {t: sp.acos(c / sp.sqrt(a * b)), x: sp.sqrt(a), y: sp.sqrt(b), LEAK: sp.Rational(1, 5)}
+        parts = (form.dual, form.slope, form.mean)
+        forms.append(ClosedForm(form.activation, *(part if part is None else part.subs(there) for part in parts)))
     p, q = sp.symbols("p q", real=True)
     shape = sp.Matrix([[a, c], [c, b]])
     point, weight = sp.Matrix([u, v]), sp.Matrix([p, q])
@@ -125,50 +219,45 @@ def _others(effort: Effort) -> Outcome:
     )
     wave = lambda p, q: sp.exp((p**2 * a + 2 * p * q * c + q**2 * b) / 2)  # noqa: E731
     i = sp.I
-    for name, form, derived in (
-        ("exp", closed_forms.EXP.dual, wave(1, 1)),
-        ("exp, its slope", closed_forms.EXP.slope, wave(1, 1)),
-        ("cos", closed_forms.COS.dual, (wave(i, i) + wave(i, -i) + wave(-i, i) + wave(-i, -i)) / 4),
-        ("sin", closed_forms.SIN.dual, (wave(i, i) - wave(i, -i) - wave(-i, i) + wave(-i, -i)) / (-4)),
-        ("cos, its mean", closed_forms.COS.mean, (wave(i, 0) + wave(-i, 0)) / 2),
-        ("exp, its mean", closed_forms.EXP.mean, wave(1, 0)),
+    cosines = (wave(i, i) + wave(i, -i) + wave(-i, i) + wave(-i, -i)) / 4
+    sines = (wave(i, i) - wave(i, -i) - wave(-i, i) + wave(-i, -i)) / (-4)
+    for form, dual, slope, mean in (
+        (closed_forms.EXP, wave(1, 1), wave(1, 1), wave(1, 0)),
+        (closed_forms.SIN, sines, cosines, (wave(i, 0) - wave(-i, 0)) / (2 * i)),
+        (closed_forms.COS, cosines, sines, (wave(i, 0) + wave(-i, 0)) / 2),  # the signs of two slopes cancel
     ):
-        d.identity(name, sp.simplify((form - derived).rewrite(sp.exp)), 0, shown=rf"{sp.latex(sp.expand(form))}")
-    for k in range(1, 6):
-        derived = expectation(u**k * v**k, (u, v), t, scales=(x, y))
-        total = sum(
-            sp.Rational(sp.factorial(k) ** 2, sp.factorial(j) * sp.factorial((k - j) // 2) ** 2 * 4 ** ((k - j) // 2))
-            * (x * y) ** (k - j)
-            * (x * y * sp.cos(t)) ** j
-            for j in range(k % 2, k + 1, 2)
-        )
-        d.identity(
-            f"power {k}",
-            derived,
-            total,
-            shown=r"E[u^kv^k]=\sum_j\frac{k!^2}{j!\,p!^2\,4^p}(ab)^pc^j,\quad p=\tfrac{k-j}2",
-        )
-    extra = [activations.leaky_relu(0.2), activations.ABS, *(activations.monomial(k) for k in range(1, 6))]
-    _by_code(d, effort, (closed_forms.EXP, closed_forms.SIN, closed_forms.COS), extra)
+        for title, what, found, derived in (
+            (form.name, r"E[\sigma(u)\sigma(v)]", form.dual, dual),
+            (f"{form.name}: its slope", r"E[\sigma'(u)\sigma'(v)]", form.slope, slope),
+            (f"{form.name}: its mean", r"E[\sigma(u)]", form.mean, mean),
+        ):
+            d.identity(
+                title,
+                sp.simplify((found - derived).rewrite(sp.exp)),
+                0,
+                "By Euler's formulas from exponentials.",
+                shown=rf"{what}={sp.latex(sp.expand(found))}",
+            )
+        forms.append(form)
+    _by_code(d, effort, forms)
     return d.proved("by the symbolic engine, and by completing the square; the code computes them")
 
 
-def _by_code(d: Derivation, effort: Effort, forms: Any, more: Any = ()) -> None:
+def _by_code(d: Derivation, effort: Effort, forms: Sequence[ClosedForm]) -> None:
     d.argument(
         "the code computes them",
         "Activation.dual and Activation.dual_derivative are these expectations, for any variances and covariance.",
         "Closed forms take the angle from the determinant, which is exact to rounding.",
         refuted_by=r"a covariance where code and quadrature differ by more than $10^{-11}$ of the product of the deviations of the factors",
-        attack=lambda: _quadrature(effort, [form.activation for form in forms] + list(more)),
+        attack=lambda: _quadrature(effort, [form.activation for form in forms]),
     )
-    if not more:
-        d.argument(
-            "these formulas are the code's",
-            "The closed forms of the steps, evaluated as they stand, are what the code returns.",
-            "One formula, written twice.",
-            refuted_by=r"a covariance where they differ by more than $10^{-12}$",
-            attack=lambda: _formulas(effort, forms),
-        )
+    d.argument(
+        "these formulas are the code's",
+        "The closed forms of the steps, evaluated as they stand, are what the code returns: dual, dual_derivative and mean.",
+        "One formula, written twice.",
+        refuted_by=r"a covariance where they differ by more than $10^{-12}$, or than $10^{-12}$ of the root of the product at correlation 1, where that exceeds 1",
+        attack=lambda: _formulas(effort, forms),
+    )
 
 
 def _covariances(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -197,7 +286,7 @@ def _quadrature(effort: Effort, chosen: list[activations.Activation]) -> Attack:
         two = np.sqrt(q) * radius[:, None] * np.cos(angles - turn)
         for activation in chosen:
             pairs: list[tuple[Callable[..., Any], Callable[..., Any]]] = [(activation.value, activation.dual)]
-            if activation.name != "abs" or abs(r) < np.sqrt(p * q):
+            if activation.differentiable:
                 pairs.append((activation.derivative, activation.dual_derivative))
             for function, dual in pairs:
                 left, right = function(one), function(two)
@@ -211,14 +300,22 @@ def _quadrature(effort: Effort, chosen: list[activations.Activation]) -> Attack:
     )
 
 
-def _formulas(effort: Effort, forms: Any) -> Attack:
-    covariances = _covariances(np.random.default_rng(322), effort.count(2_000, 100_000))
+def _formulas(effort: Effort, forms: Sequence[ClosedForm]) -> Attack:
+    first, middle, second = _covariances(np.random.default_rng(322), effort.count(2_000, 100_000))
     errors = []
     for form in forms:
-        for expression, dual in ((form.dual, form.activation.dual), (form.slope, form.activation.dual_derivative)):
-            values = sp.lambdify((a, c, b), expression, "numpy")(*covariances)
-            errors.append(np.abs(values - dual(*covariances)))
-    return errors_below("formulas and code at random covariances, seed 322", np.concatenate(errors), 1e-12)
+        s = form.activation
+        for expression, dual in ((form.dual, s.dual), (form.slope, s.dual_derivative)):
+            if expression is None:
+                continue
+            values = sp.lambdify((a, c, b), expression, "numpy")(first, middle, second)
+            size = np.sqrt(dual(first, first, first) * dual(second, second, second))
+            errors.append(np.abs(values - dual(first, middle, second)) / np.maximum(size, 1))
+        errors.append(np.abs(sp.lambdify(a, form.mean, "numpy")(first) - s.mean(first)))
+    names = ", ".join(form.name for form in forms)
+    return errors_below(
+        f"formulas of {names} and the code at random covariances, seed 322", np.concatenate(errors), 1e-12
+    )
 
 
 CLAIMS = (
@@ -226,8 +323,8 @@ CLAIMS = (
         "ntk.relu.closed",
         _PAPER,
         "what the Gram matrices are made of: ReLU, erf",
-        rf"{_GAUSSIAN}, $\cos\theta=\frac c{{\sqrt{{ab}}}}$. ReLU: $E[\sigma(u)\sigma(v)]=\frac{{\sqrt{{ab}}}}{{2\pi}}(\sin\theta+(\pi-\theta)\cos\theta)$ and $E[\sigma'(u)\sigma'(v)]=\frac{{\pi-\theta}}{{2\pi}}$. "
-        r"erf: $E[\sigma(u)\sigma(v)]=\frac2\pi\arcsin\frac{2c}{\sqrt{(1+2a)(1+2b)}}$ and $E[\sigma'(u)\sigma'(v)]=\frac4\pi((1+2a)(1+2b)-4c^2)^{-1/2}$. alignmath computes these.",
+        rf"{_GAUSSIAN}, $\cos\theta=\frac c{{\sqrt{{ab}}}}$. ReLU: $E[\sigma(u)\sigma(v)]=\frac{{\sqrt{{ab}}}}{{2\pi}}(\sin\theta+(\pi-\theta)\cos\theta)$, $E[\sigma'(u)\sigma'(v)]=\frac{{\pi-\theta}}{{2\pi}}$ and $E[\sigma(u)]=\sqrt{{\frac a{{2\pi}}}}$. "
+        r"erf: $E[\sigma(u)\sigma(v)]=\frac2\pi\arcsin\frac{2c}{\sqrt{(1+2a)(1+2b)}}$ and $E[\sigma'(u)\sigma'(v)]=\frac4\pi((1+2a)(1+2b)-4c^2)^{-1/2}$ and $E[\sigma(u)]=0$. alignmath computes these.",
         Verdict.PROVED,
         _relu_and_erf,
     ),
@@ -235,7 +332,11 @@ CLAIMS = (
         "ntk.closed.others",
         _PAPER,
         "the same for the other activations with closed forms",
-        rf"{_GAUSSIAN}: the closed forms of $E[\sigma(u)\sigma(v)]$ for leaky ReLU, $|x|$, sign, $e^x$, $\sin$, $\cos$ and $x^k$, $k\le5$, and of the means of $e^x$ and $\cos$, are these: $e^{{(a+b)/2+c}}$ for $e^x$, $e^{{-(a+b)/2}}\cosh c$ for $\cos$. alignmath computes them.",
+        rf"{_GAUSSIAN}, $\cos\theta=\frac c{{\sqrt{{ab}}}}$. Closed forms of $E[\sigma(u)\sigma(v)]$, $E[\sigma'(u)\sigma'(v)]$ and $E[\sigma(u)]$: "
+        r"leaky ReLU with slope $s$ on the left: $sc+\frac{(1-s)^2\sqrt{ab}}{2\pi}(\sin\theta+(\pi-\theta)\cos\theta)$, $s+(1-s)^2\frac{\pi-\theta}{2\pi}$, $(1-s)\sqrt{\frac a{2\pi}}$; "
+        r"$|x|$: $\frac{2\sqrt{ab}}\pi(\sin\theta+(\frac\pi2-\theta)\cos\theta)$, $1-\frac{2\theta}\pi$, $\sqrt{\frac{2a}\pi}$; the step $1_{x>0}$: $\frac{\pi-\theta}{2\pi}$, none, $\frac12$; "
+        r"$e^x$: $e^{(a+b)/2+c}$, the same, $e^{a/2}$; $\sin$: $e^{-(a+b)/2}\sinh c$, $e^{-(a+b)/2}\cosh c$, 0; $\cos$: $e^{-(a+b)/2}\cosh c$, $e^{-(a+b)/2}\sinh c$, $e^{-a/2}$; "
+        r"$x^k$, $k\le5$: $M_k=\sum_j\frac{k!^2}{j!\,p!^2\,4^p}(ab)^pc^j$ over $p=\frac{k-j}2$ whole, $k^2M_{k-1}$, and 0 for odd $k$, $(k-1)!!\,a^{k/2}$ for even. alignmath computes them (leaky ReLU: $s=\frac15$).",
         Verdict.PROVED,
         _others,
     ),

@@ -1,21 +1,24 @@
 r"""Random finite networks of the paper, equations (2) and (3) and the convolutional one, and their matrix $G^{(H)}(0)$.
 
 Weights of the first layer are drawn. In the layers above, given the layer below, the rows of $Wx_1,\dots,Wx_n$ are independent and
-$N(0,(x_i\cdot x_j)_{ij})$: these are drawn, which gives networks of the same law. Output weights enter by $E[a_r^2]=1$.
+$N(0,(x_i\cdot x_j)_{ij})$: `top_gram` draws these, and lets output weights enter by $E[a_r^2]=1$. `explicit` draws every weight, and takes
+the matrix from `solvers.gram`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from alignmath.activations import Activation
 
-__all__ = ["extrapolated", "patches", "top_gram"]
+__all__ = ["explicit", "extrapolated", "limit", "patches", "top_gram"]
 
-_CHUNK = 2_000
+_CHUNK = 100_000
+"""Units of one layer, and weights, drawn at once: so many networks that there are about as many, and ten times as many."""
 
 
 def patches(value: np.ndarray, patch: int) -> np.ndarray:
@@ -58,8 +61,9 @@ def top_gram(
     c, root = activation.c_sigma, math.sqrt(width)
     first = _columns(images[None], patch)[0]
     found = []
-    for start in range(0, draws, _CHUNK):
-        count = min(_CHUNK, draws - start)
+    chunk = max(1, _CHUNK // width)
+    for start in range(0, draws, chunk):
+        count = min(chunk, draws - start)
         below = np.broadcast_to(first, (count, *first.shape))
         pre = rng.standard_normal((count, width, first.shape[0])) @ first
         step, value = math.sqrt(c) / root, 0.0
@@ -77,12 +81,48 @@ def top_gram(
     return np.concatenate(found)
 
 
-def extrapolated(x: np.ndarray, draws: int, width: int, seed: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of `G^(H)(0)` as the width grows, and its standard errors, `(n, n)` each: `2 G_(2m) - G_m` lacks only `O(1/m^2)`."""
+def explicit(
+    x: np.ndarray,
+    depth: int,
+    activation: Activation,
+    width: int,
+    draws: int,
+    seed: int,
+    *,
+    scale: float | None = None,
+    patch: int | None = None,
+) -> np.ndarray:
+    """`G^(H)(0)` of `draws` networks with all of their weights: `(draws, n, n)`. Arguments as of `top_gram`."""
+    import torch
+
+    from solvers.gram import grams, random_network
+
+    architecture = "fully_connected" if scale is None else "resnet" if patch is None else "convolutional_resnet"
+    shape = int(x.shape[1]) if patch is None else (int(x.shape[1]), int(x.shape[2]))
+    options = {"residual_scale": 0.5 if scale is None else scale, "patch": 3 if patch is None else patch}
+    one = random_network(shape, depth, width, activation, architecture, **options)
+    shapes = [tensor.shape for tensor in (*one.weights, one.output)]
+    generator = torch.Generator().manual_seed(seed)
+    top = torch.func.vmap(lambda *w: grams(replace(one, weights=w[:-1], output=w[-1]), x)[depth - 1])
+    chunk, found = max(1, 10 * _CHUNK // sum(size.numel() for size in shapes)), []
+    for start in range(0, draws, chunk):
+        count = min(chunk, draws - start)
+        found.append(top(*(torch.randn(count, *size, generator=generator, dtype=torch.float64) for size in shapes)))
+    return torch.cat(found).numpy()
+
+
+def limit(narrow: np.ndarray, wide: np.ndarray, ratio: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mean as the width grows, from draws at two widths, m and `ratio` m, and its standard error: what is left is `O(1/m^2)`."""
+    error = [drawn.std(axis=0) / math.sqrt(len(drawn)) for drawn in (narrow, wide)]
+    mean = (ratio * wide.mean(axis=0) - narrow.mean(axis=0)) / (ratio - 1)
+    return mean, np.hypot(ratio * error[1], error[0]) / (ratio - 1)
+
+
+def extrapolated(x: np.ndarray, units: int, seed: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of `G^(H)(0)` as the width grows, and its standard errors, `(n, n)` each, from networks of 64 and of 1024 neurons a layer.
+
+    units: neurons of a layer in all networks of 1024 together; the others have a sixteenth.
+    """
     rng = np.random.default_rng(seed)
-    means, errors = [], []
-    for m in (width, 2 * width):
-        drawn = top_gram(x, width=m, draws=draws, rng=rng, **options)
-        means.append(drawn.mean(axis=0))
-        errors.append(drawn.std(axis=0) / math.sqrt(draws))
-    return 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
+    narrow, wide = (top_gram(x, width=m, draws=units // 1024 * k, rng=rng, **options) for m, k in ((64, 1), (1024, 1)))
+    return limit(narrow, wide, 16)

@@ -11,7 +11,7 @@ from ..attacks import errors_below, none_below
 from ..claims import Attack, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
 
-__all__ = ["CLAIMS", "listed_patches", "occurrences"]
+__all__ = ["CLAIMS", "listed_patches", "occurrences", "plane_counts"]
 
 _PAPER = "gd_global_minima"
 _MOST = 24
@@ -28,6 +28,18 @@ def occurrences(pixels: int, patch: int, pixel: int) -> int:
     """In how many patches the pixel occurs: the patches whose centres are within its reach, and in the image."""
     reach = patch // 2
     return min(pixel + reach, pixels) - max(pixel - reach, 1) + 1
+
+
+def plane_counts(rows: int, columns: int, side: int) -> dict[tuple[int, int], int]:
+    """In how many square patches, stride 1, each pixel of an image in the plane occurs: all patches are listed."""
+    reach = side // 2
+    counts = {(r, c): 0 for r in range(1, rows + 1) for c in range(1, columns + 1)}
+    for r, c in list(counts):
+        for i in range(r - reach, r + reach + 1):
+            for j in range(c - reach, c + reach + 1):
+                if (i, j) in counts:
+                    counts[i, j] += 1
+    return counts
 
 
 def _patch(effort: Effort) -> Outcome:
@@ -56,17 +68,21 @@ def _patch(effort: Effort) -> Outcome:
         r"There the least count is $\min(p,k+1)$, of an end pixel, and the largest $\min(p,q)$, of one in the middle. So the lower bound is attained for $p=1$ or $q=1$ alone; otherwise $|\phi(x)|_F\ge\sqrt2\,|x|_F$.",
         reason="integers",
     )
+    planes = [(p, r, side) for side in (3, 5) for p in range(1, 9) for r in range(1, 9)]
+    listed_in_plane = {case: plane_counts(*case) for case in planes}
     d.certificate(
         "in the plane",
         all(
-            1 <= one * two <= (2 * k + 1) ** 2
-            for k in (1, 2)
-            for p in range(1, 9)
-            for one in counted[p, 2 * k + 1]
-            for r in range(1, 9)
-            for two in counted[r, 2 * k + 1]
+            1 <= count <= side**2 and count == occurrences(p, side, row) * occurrences(r, side, column)
+            for (p, r, side), found in listed_in_plane.items()
+            for (row, column), count in found.items()
+        )
+        and all(
+            max(found.values()) == side**2 and min(found.values()) == (side // 2 + 1) ** 2
+            for (p, r, side), found in listed_in_plane.items()
+            if min(p, r) >= side
         ),
-        r"For square patches of $3\times3$ or $5\times5$ pixels the counts multiply: between 1 and $q=9$ or $25$, with $q$ the pixels of a patch, not its side.",
+        r"For square patches of $3\times3$ or $5\times5$ pixels, all patches listed: each pixel is in at least 1 and at most $q=9$ or $25$, with $q$ the pixels of a patch, not its side, and its count is the product of those of its row and column. Images at least as large as a patch attain $q$; their corners $(\frac{s+1}2)^2$ for side $s$.",
         reason="integers, images up to $8\\times8$",
     )
     d.argument(
@@ -116,7 +132,7 @@ CLAIMS = (
         _PAPER,
         "Section 3.3, the operator of the patches",
         r"Stride 1, zero padding, $p$ pixels in a row, $q$ odd: every pixel occurs in at least 1 and at most $q$ patches, and $|x|_F\le|\phi(x)|_F\le\sqrt q\,|x|_F$. "
-        r"$q$ is the number of pixels of a patch; where the paper says that $q$ is like $3\times3$, it is 9.",
+        r"$q$ is the number of pixels of a patch; where the paper says that $q$ is like $3\times3$, it is 9: in the plane every pixel of images up to $8\times8$ occurs in 1 to $q$ square patches, $q=9$ or $25$.",
         Verdict.PROVED,
         _patch,
     ),

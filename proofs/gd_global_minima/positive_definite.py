@@ -2,6 +2,7 @@ r"""$\lambda_{\min}(K^{(H)})>0$ for inputs of which no two are parallel, what th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from alignmath.activations import Activation
 from ..attacks import errors_below, none_below
 from ..claims import Attack, Claim, Effort, Outcome, Verdict
 from ..derivation import Derivation
-from . import closed_forms, recursions
+from . import closed_forms, networks, recursions
 from .balls import cholesky_pivots, precisely
 
 __all__ = ["CLAIMS", "coefficients", "powers_of_products", "series_steps"]
@@ -51,12 +52,16 @@ def powers_of_products(vectors: np.ndarray, power: int) -> Any:
 
 def series_steps(d: Derivation, effort: Effort) -> None:
     """The steps that all three proofs share: the series, and the powers of products."""
-    p, q, rho = sp.symbols("p q rho")
+    p, q, rho, g = sp.symbols("p q rho g", real=True)
+    power = sp.Symbol("alpha", real=True)
+    normal = sp.exp(-(g**2) / 2) / sp.sqrt(2 * sp.pi)
+    wave = sp.integrate(sp.expand(sp.exp(power * g) * normal), (g, -sp.oo, sp.oo))
+    both = wave.subs(power, p + q * rho) * wave.subs(power, q * sp.sqrt(1 - rho**2))
     d.identity(
         "Hermite functions of correlated Gaussians",
-        (p**2 + 2 * p * q * rho + q**2) / 2 - p**2 / 2 - q**2 / 2,
-        p * q * rho,
-        r"$e^{pz-p^2/2}=\sum_k\frac{p^k}{k!}\mathrm{He}_k(z)$, and $E[e^{pz+qz'}]=e^{(p^2+2pq\rho+q^2)/2}$: comparing powers, $E[\mathrm{He}_k(z)\mathrm{He}_l(z')]=\delta_{kl}\,k!\,\rho^k$.",
+        sp.simplify(sp.expand(sp.log(both * sp.exp(-(p**2) / 2 - q**2 / 2) / sp.exp(p * q * rho)), force=True)),
+        0,
+        r"$z=g$ and $z'=\rho g+\sqrt{1-\rho^2}\,g'$ with $g,g'$ independent: $E[e^{pz+qz'}]=E[e^{(p+q\rho)g}]\,E[e^{q\sqrt{1-\rho^2}g'}]$, two integrals. $e^{pz-p^2/2}=\sum_k\frac{p^k}{k!}\mathrm{He}_k(z)$: comparing powers, $E[\mathrm{He}_k(z)\mathrm{He}_l(z')]=\delta_{kl}\,k!\,\rho^k$.",
         shown=r"E\big[e^{pz-p^2/2}\,e^{qz'-q^2/2}\big]=e^{pq\rho}",
     )
     d.argument(
@@ -171,29 +176,54 @@ def _rational_inputs(rng: np.random.Generator, n: int, dimension: int) -> Any:
             return x.astype(object) * Fraction(1, 5)
 
 
+def _separate_images(rng: np.random.Generator) -> Any:
+    """Three rational images of four pixels without two parallel patches of 3: in balls of angles a correlation of 1 is not allowed."""
+    while True:
+        images = rng.integers(-9, 10, (3, 1, 4))
+        rows = networks.patches(images, 3).swapaxes(1, 2).reshape(-1, 3)
+        if all(np.linalg.matrix_rank(rows[[i, j]]) == 2 for i in range(len(rows)) for j in range(i)):
+            return images.astype(object) * Fraction(1, 8)
+
+
+def _one_pixel(rng: np.random.Generator) -> Any:
+    """Three rational images of two channels and three pixels, equal but for the first pixel, at which no two are parallel."""
+    images = np.repeat((rng.integers(-4, 5, (1, 2, 3)).astype(object) + Fraction(1, 3)) * Fraction(1, 4), 3, axis=0)
+    images[:, :, 0] = _rational_inputs(rng, 3, 2)
+    return images
+
+
+def _matrices(architecture: str, form: closed_forms.ClosedForm, depth: int, rng: np.random.Generator) -> Iterator[Any]:
+    """`(what, K^(H))` for random inputs, in balls."""
+    if architecture != "convolutional_resnet":
+        K = recursions.products(_rational_inputs(rng, int(rng.integers(2, 6)), int(rng.integers(2, 4))))
+        if architecture == "fully_connected":
+            yield form.name, recursions.fully_connected(form, K, depth)
+        elif depth > 1:
+            yield form.name, recursions.residual(form, K, depth, _SCALE)
+    elif depth > 1 and form is closed_forms.RELU:
+        yield form.name, recursions.convolutional(form, _separate_images(rng), depth, _SCALE, 3)
+    elif depth > 1:
+        images = rng.integers(-4, 5, (3, 1, 4)).astype(object) * Fraction(1, 4)
+        images[:, 0, :3] = _rational_inputs(rng, 3, 3)  # the patch at the second pixel
+        yield form.name, recursions.convolutional(form, images, depth, _SCALE, 3)
+        yield f"{form.name} (q = 1, images equal but for one pixel)", recursions.convolutional(form, _one_pixel(rng), depth, _SCALE, 1)  # fmt: skip
+
+
 @precisely
 def _cholesky(effort: Effort, architecture: str) -> Attack:
     rng = np.random.default_rng(375)
-    pivots = []
+    pivots, names, depths = [], [], set()
     for _ in range(effort.count(3, 40)):
         for form in (closed_forms.ERF, closed_forms.COS, closed_forms.RELU):
             for depth in (1, 2, 3):
-                n, dimension = int(rng.integers(2, 6)), int(rng.integers(2, 4))
-                K = recursions.products(_rational_inputs(rng, n, dimension))
-                if architecture == "fully_connected":
-                    K = recursions.fully_connected(form, K, depth)
-                elif depth > 1 and architecture == "resnet":
-                    K = recursions.residual(form, K, depth, _SCALE)
-                elif depth > 1 and form is not closed_forms.RELU:
-                    images = rng.integers(-4, 5, (3, 1, 4)).astype(object) * Fraction(1, 4)
-                    images[:, 0, :3] = _rational_inputs(rng, 3, 3)  # the patch at the second pixel
-                    K = recursions.convolutional(form, images, depth, _SCALE, 3)
-                else:
-                    continue
-                found = cholesky_pivots(K)
-                pivots.append(float(min(found).lower()) if len(found) == len(K) else -1.0)
+                for name, K in _matrices(architecture, form, depth, rng):
+                    found = cholesky_pivots(K)
+                    pivots.append(float(min(found).lower()) if len(found) == len(K) else -1.0)
+                    names.append(name)
+                    depths.add(depth)
     return none_below(
-        "erf, cos and ReLU, H to 3, random rational inputs, seed 375: least pivot of the matrix in balls", pivots
+        f"{', '.join(dict.fromkeys(names))}, H from {min(depths)} to {max(depths)}, random rational inputs, seed 375: least pivot of the matrix in balls",
+        pivots,
     )
 
 

@@ -3,6 +3,7 @@ r"""Definitions 5.1, 6.1 and 7.1 as printed: definite inputs for which they are 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from ..claims import Claim, Effort, Outcome, Verdict
@@ -75,31 +76,55 @@ def _printed_residual(effort: Effort) -> Outcome:
     )
 
 
+def _entry(form: closed_forms.ClosedForm, images: Any, depth: int, **options: bool) -> Any:
+    """`K^(H)_12` of Definition 7.1 with patches of 3 pixels, options as of `recursions.convolutional`."""
+    return recursions.convolutional(form, images, depth, SCALE, 3, **options)[0][1]
+
+
 @precisely
 def _printed_convolutional(effort: Effort) -> Outcome:
-    d = Derivation("ntk.def7.1.mended", "ntk.relu.closed")
-    images = [[[Fraction(1, 2), Fraction(1, 3)]], [[Fraction(1, 4), Fraction(-1, 2)]]]
-    value = lambda **options: recursions.convolutional(closed_forms.ERF, images, 2, SCALE, 3, **options)[0][1]  # noqa: E731
-    right, all_of_it = value(), value(unscaled=True, low=True, by_pixels=True)
-    d.certificate(
-        "another number",
-        bool(abs(right / all_of_it - 1) > 1e-3),
-        rf"$\sigma=$ erf, $H=2$, $c_{{res}}=\frac45$, one channel, two pixels, $q=3$, $x_1=(\frac12,\frac13)$, $x_2=(\frac14,-\frac12)$: the limit is $K^{{(2)}}_{{12}}={_digits(right)}$ (`ntk.def7.1.mended`, `ntk.relu.closed`), as printed {_digits(all_of_it)}.",
-        reason="balls of closed forms",
-    )
-    for name, option, what in (
+    d = Derivation("ntk.def7.1.mended", "ntk.relu.closed", "ntk.closed.others")
+    two = [[[Fraction(1, 2), Fraction(1, 3)]], [[Fraction(1, 4), Fraction(-1, 2)]]]
+    four = [[[Fraction(1, 2)] * 4], [[Fraction(3, 5), Fraction(0), Fraction(0), Fraction(4, 5)]]]
+    three_slips = (
         ("the factor", "unscaled", r"without $c_{res}^2/H^2$ in the last line"),
         ("the last line", "low", r"with $A^{(H-1)}$ for $M^{(H)}$"),
         ("pixels for patches", "by_pixels", r"with $K^{(1)}$ over pixels, although $W^{(2)}$ acts on patches"),
-    ):
-        other = value(**{option: True})
+    )
+    in_layers = (
+        ("the pairing", "swapped", r"with $b_i^\top\sigma(u)+b_j^\top\sigma(v)$"),
+        ("the recursion's covariance", "low_layers", r"with $A^{(h-1)}$ for the expectations of layer $h$"),
+        (
+            "what the recursion adds to",
+            "over_patches",
+            r"with $K^{(h-1)}$, the matrix over patches that $A^{(h)}$ needs, for that over pixels as the first summand,",
+        ),
+    )
+    for form, images, H, slips, given, cited in (
+        (closed_forms.ERF, two, 2, three_slips, r"two pixels, $q=3$, $x_1=(\frac12,\frac13)$, $x_2=(\frac14,-\frac12)$", "ntk.relu.closed"),
+        (closed_forms.COS, four, 3, (*three_slips, *in_layers), r"four pixels, $q=3$, $x_1=\frac12(1,1,1,1)$, $x_2=\frac15(3,0,0,4)$, both of length 1", "ntk.closed.others"),
+    ):  # fmt: skip
+        value = partial(_entry, form, images, H)
+        right = value()
+        # adding to the matrix over patches differs from the rest of the print only where K^(1) is mended: it is over pixels there
+        all_of_it = value(**{option: True for _, option, _ in slips if option != "over_patches"})
         d.certificate(
-            name,
-            bool(abs(right / other - 1) > 1e-3),
-            rf"All else being right, {what} it would be {_digits(other)}.",
+            f"H = {H}: another number",
+            bool(abs(right / all_of_it - 1) > 1e-3),
+            rf"$\sigma=$ {form.name}, $H={H}$, $c_{{res}}=\frac45$, one channel, {given}: the limit is $K^{{({H})}}_{{12}}={_digits(right)}$ (`ntk.def7.1.mended`, `{cited}`), as printed {_digits(all_of_it)}.",
             reason="balls of closed forms",
         )
-    return d.refuted("erf, H = 2, two pixels: three slips, each with another number")
+        for name, option, what in slips:
+            other = value(**{option: True})
+            d.certificate(
+                f"H = {H}: {name}",
+                bool(abs(right / other - 1) > 1e-3),
+                rf"All else being right, {what} it would be {_digits(other)}.",
+                reason="balls of closed forms",
+            )
+    return d.refuted(
+        "erf, H = 2, two pixels: three slips; cos, H = 3, four pixels and images of length 1: six; each with another number"
+    )
 
 
 CLAIMS = (
@@ -125,9 +150,10 @@ CLAIMS = (
         "ntk.def7.1",
         _PAPER,
         "Definition 7.1, equation (10), as printed",
-        rf"{LIMIT}, {CONDITION}; for $H=2$: $K^{{(0)}}_{{ij}}=\phi_1(x_i)^\top\phi_1(x_j)$, $K^{{(1)}}_{{ij}}=c_\sigma E[\sigma(u)^\top\sigma(v)]$ with $(u,v)$ of covariance $K^{{(0)}}$, $M^{{(2)}}_{{ij,lr}}=K^{{(1)}}_{{ij,lr}}E_{{A^{{(1)}}_{{ij}}}}[\sigma'(u_l)\sigma'(v_r)]$, $K^{{(2)}}_{{ij}}=\operatorname{{tr}}M^{{(2)}}_{{ij}}$, where $A^{{(1)}}$ is made of $K^{{(0)}}$.",
+        rf"{LIMIT}, {CONDITION}; for $H=2$ and $H=3$, $t=\frac{{c_{{res}}}}H$: $K^{{(0)}}_{{ij}}=\phi_1(x_i)^\top\phi_1(x_j)$, $K^{{(1)}}_{{ij}}=c_\sigma E[\sigma(u)^\top\sigma(v)]$ and $b_i^{{(1)}}=\sqrt{{c_\sigma}}E[\sigma(u)]$ with $(u,v)$ of covariance $K^{{(0)}}$, $A^{{(h)}}$ is made of $K^{{(h-1)}}$; "
+        r"for $H=3$, $H^{(2)}_{ij}=K^{(1)}_{ij}+E_{A^{(1)}_{ij}}[t\,b_i^\top\sigma(u)+t\,b_j^\top\sigma(v)+t^2\sigma(u)^\top\sigma(v)]$ and $K^{(2)}_{ij,lr}=\operatorname{tr}H^{(2)}_{ij,D_lD_r}$ (the paper prints $K^{(h-1)}$ for $H^{(h)}$ on the left); $M^{(H)}_{ij,lr}=K^{(H-1)}_{ij,lr}E_{A^{(H-1)}_{ij}}[\sigma'(u_l)\sigma'(v_r)]$, $K^{(H)}_{ij}=\operatorname{tr}M^{(H)}_{ij}$.",
         Verdict.REFUTED,
         _printed_convolutional,
-        uses=("ntk.def7.1.mended", "ntk.relu.closed"),
+        uses=("ntk.def7.1.mended", "ntk.relu.closed", "ntk.closed.others"),
     ),
 )

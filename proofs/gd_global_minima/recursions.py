@@ -100,22 +100,26 @@ def convolutional(
     unscaled: bool = False,
     low: bool = False,
     by_pixels: bool = False,
+    swapped: bool = False,
+    low_layers: bool = False,
+    over_patches: bool = False,
 ) -> Matrix:
     """`K^(H)` of Definition 7.1, right, for rational images (n, d_0, p).
 
-    unscaled: as printed, without `c_res^2 / H^2`. low: as printed, `A^(H-1)` in the line of M. by_pixels: as printed, `K^(1)` is
-    the matrix over pixels (H = 2).
+    Options, each as printed: unscaled, without `c_res^2 / H^2`; low, `A^(H-1)` in the line of M; by_pixels, `K^(1)` is the
+    matrix over pixels; and for H = 3: swapped, `b_i` with s(u) and `b_j` with s(v) (equal pixels l = r are all that enters);
+    low_layers, `A^(h-1)` in the recursion; over_patches, the recursion adds to `K^(h-1)`, the matrix over patches.
     """
     pixels = len(images[0][0])
     step, c_sigma = rational(scale) / depth, evaluate(form.c_sigma, {})
     S = products([[channel[place] for channel in image] for image in images for place in range(pixels)])
-    below = K = patched(S, pixels, patch)
-    S = _map(lambda value: c_sigma * value, form.matrix(form.dual, K))
-    b = [c_sigma.sqrt() * value for value in form.means(K)]
-    below, K = K, S if by_pixels else patched(S, pixels, patch)
+    below = patched(S, pixels, patch)
+    S = _map(lambda value: c_sigma * value, form.matrix(form.dual, below))
+    b = [c_sigma.sqrt() * value for value in form.means(below)]
+    K = S if by_pixels else patched(S, pixels, patch)
     for _ in range(depth - 2):
         grown = [p + step * q for p, q in zip(b, form.means(K), strict=True)]
-        S = _grown(S, b, form, step, K, swapped=False)
+        S = _grown(K if over_patches else S, b, form, step, below if low_layers else K, swapped=swapped)
         below, K, b = K, patched(S, pixels, patch), grown
     slope = form.matrix(form.slope, below if low else K)
     factor = arb(1) if unscaled else step * step
