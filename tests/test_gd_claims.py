@@ -30,6 +30,7 @@ from proofs.gd_global_minima import (
     positive_definite,
     printed_definitions,
     recursions,
+    residual_depth,
     two_layer,
 )
 
@@ -43,6 +44,7 @@ MODULES = (
     positive_definite,
     opposite_inputs,
     least_eigenvalues,
+    residual_depth,
     comparison,
 )
 CLAIMS = {claim.name: claim for module in MODULES for claim in module.CLAIMS}
@@ -231,10 +233,10 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
     ("bounds too high", least_eigenvalues, "_WIDTH", lambda w: -1e-6, ["positive.certified"]),
     ("the step size without depth", comparison, "step_size", lambda f: lambda v: f(v) / comparison.H**2, ["compare", "compare.mended"]),
     ("the width without depth", comparison, "width_terms", lambda f: lambda v: (f(v)[0] * comparison.H**6, *f(v)[1:]), ["compare", "compare.mended"]),
-    ("C^(1) a hundredth larger", least_eigenvalues, "first_covariance_in_balls", lambda f: lambda *args: [[v * 1.01 for v in row] for row in f(*args)], ["lmin.resnet.bound"]),
-    ("C^(1) of an input twice", least_eigenvalues, "first_covariance_in_balls", lambda f: lambda form, K: f(form, [[K[i][j] for j in (0, 0)] for i in (0, 0)]), ["lmin.resnet.bound"]),
-    ("Schur's bound a hundredth higher", least_eigenvalues, "schur_bound", scaled(1.01), ["lmin.resnet.bound"]),
-    ("another integration by parts", least_eigenvalues, "by_parts", scaled(1.001), ["lmin.resnet.bound"]),
+    ("C^(1) a hundredth larger", residual_depth, "first_covariance_in_balls", lambda f: lambda *args: [[v * 1.01 for v in row] for row in f(*args)], ["lmin.resnet.bound"]),
+    ("C^(1) of an input twice", residual_depth, "first_covariance_in_balls", lambda f: lambda form, K: f(form, [[K[i][j] for j in (0, 0)] for i in (0, 0)]), ["lmin.resnet.bound"]),
+    ("Schur's bound a hundredth higher", residual_depth, "schur_bound", scaled(1.01), ["lmin.resnet.bound"]),
+    ("another integration by parts", residual_depth, "by_parts", scaled(1.001), ["lmin.resnet.bound"]),
     ("both bounds of the steps twice as good", comparison, "none_below", lambda f: lambda tried, margins: f(tried, (1 + margins) / 2 - 1), ["compare.mended"]),
 ]  # fmt: skip
 
@@ -287,23 +289,23 @@ def test_networks_drawn_by_their_law_are_those_with_explicit_weights():
 )
 def test_altered_bounds_of_residual_networks_are_caught(attack, name, how, monkeypatch):
     """Upper bounds of the variances that do not grow, lower ones too high; bounds of the eigenvalue a hundredth off."""
-    monkeypatch.setattr(least_eigenvalues, "_TRIED", (ERF,))
-    tried = getattr(getattr(least_eigenvalues, attack), "__wrapped__", getattr(least_eigenvalues, attack))
+    monkeypatch.setattr(residual_depth, "_TRIED", (ERF,))
+    tried = getattr(getattr(residual_depth, attack), "__wrapped__", getattr(residual_depth, attack))
     tried(Effort.QUICK)
-    monkeypatch.setattr(least_eigenvalues, name, how(getattr(least_eigenvalues, name)))
+    monkeypatch.setattr(residual_depth, name, how(getattr(residual_depth, name)))
     with pytest.raises(CheckFailed, match="broken by case"):
         tried(Effort.QUICK)
 
 
 def test_slopes_beyond_the_lipschitz_constant_are_caught(monkeypatch):
-    least_eigenvalues._slopes(Effort.QUICK)
+    residual_depth._slopes(Effort.QUICK)
     for wrong in (
         dataclasses.replace(RELU, lipschitz=0.5),
         dataclasses.replace(ERF, _dual_derivative=lambda *q: 0 * q[0] + 1e-5),
     ):
-        monkeypatch.setattr(least_eigenvalues, "_TRIED", (wrong,))
+        monkeypatch.setattr(residual_depth, "_TRIED", (wrong,))
         with pytest.raises(CheckFailed, match="broken by case"):
-            least_eigenvalues._slopes(Effort.QUICK)
+            residual_depth._slopes(Effort.QUICK)
 
 
 def test_expressions_are_inside_their_balls():

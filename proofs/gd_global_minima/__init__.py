@@ -2,7 +2,7 @@
 
 `activations`, `duals`: Conditions 3.1 and 3.2, the scaling, the expectations that all is made of; `patches`: Section 3.3;
 `two_layer`, `dynamics`, `initial`: Section 4; `definitions`, `printed_definitions`: the Gram matrices of Sections 5 to 7; from
-`positive_definite` to `least_eigenvalues`: when they are positive definite; `training_experiments`: how training goes, the theorems;
+`positive_definite` to `residual_depth`: when they are positive definite; `training_experiments`: how training goes, the theorems;
 `comparison`: Section 2.
 """
 
@@ -18,6 +18,7 @@ from . import (
     patches,
     positive_definite,
     printed_definitions,
+    residual_depth,
     training_experiments,
     two_layer,
 )
@@ -36,6 +37,7 @@ CLAIMS = (
     *positive_definite.CLAIMS,
     *opposite_inputs.CLAIMS,
     *least_eigenvalues.CLAIMS,
+    *residual_depth.CLAIMS,
     *training_experiments.CLAIMS,
     *comparison.CLAIMS,
 )
