@@ -98,10 +98,7 @@ class HermiteDual:
         xp = namespace(a, c, b)
         if any(part.dtype.itemsize < 8 for part in (a, c, b)):  # the series ends by tails that float32 does not resolve
             return xp.astype(self(*(xp.astype(part, xp.float64) for part in (a, c, b))), xp.result_type(a, c, b))
-        for tried in _TERMS:
-            settled, (ours, left), (others, right) = self._both(a, b, tried)
-            if settled:
-                break
+        (ours, left), (others, right) = self._both(a, b)
         most = left.shape[-1] - 1
         scale = root(a) * root(b)
         positive = scale > 0
@@ -133,14 +130,17 @@ class HermiteDual:
         variance = namespace(variance).clip(value_only(variance), _FLAT, math.inf)
         return self._coefficients(variance, 2)[0][..., 1] / root(variance)
 
-    def _both(self, a: Array, b: Array, terms: int) -> tuple[bool, tuple[Array, Array], tuple[Array, Array]]:
-        """Whether so many terms do for all pairs; coefficients and tails of both sides."""
-        found = []
-        for variance in (a, b):
-            coefficients, square = self._coefficients(variance, terms)
-            found.append((coefficients, value_only(self._tails(coefficients, square))))
-        (_, left), (_, right) = found
-        return float(left[..., -1].max() * right[..., -1].max()) <= _TOLERANCE**2, found[0], found[1]
+    def _both(self, a: Array, b: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Coefficients and tails of both sides: as many as do for all pairs, or the most."""
+        found: list[tuple[Array, Array]] = []
+        for terms in _TERMS:
+            found = []
+            for variance in (a, b):
+                coefficients, square = self._coefficients(variance, terms)
+                found.append((coefficients, value_only(self._tails(coefficients, square))))
+            if float(found[0][1][..., -1].max() * found[1][1][..., -1].max()) <= _TOLERANCE**2:
+                break
+        return found[0], found[1]
 
     def _coefficients(self, variance: Array, terms: int) -> tuple[Array, Array]:
         """`h_k (..., K)` and `E[g^2] (...)`."""
