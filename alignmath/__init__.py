@@ -5,14 +5,13 @@ Modules: `networks` (two-layer, deep and convolutional containers; teachers and 
 `population` (loss, gradient, Hessian; `vector_population` for vector outputs), `angular` (kernels on the circle and
 their determinants), with `minors`, `signs` and `balls` underneath; `activations` (Gaussian expectations of activation
 functions at any covariance; `hermite` underneath) and `kernels` (Gram matrices, tangent and conjugate kernels of wide
-networks); `planar` and `sectors` (networks in the plane:
-kinks, sectors, dual functions and certificates), with `folding`, `rational` and `arrangements` underneath;
+networks); `plane` (networks in the plane: kinks, sectors, dual functions and certificates);
 `specialization` (condensed students, correlations, coverage, mixture matrices, observers). Importing this package
 loads neither torch nor SymPy nor cvxpy.
 """
 
 from . import angular, gaussian, population
-from .networks import TwoLayerReLU
+from .networks import TwoLayer
 
-__all__ = ["TwoLayerReLU", "angular", "gaussian", "population"]
+__all__ = ["TwoLayer", "angular", "gaussian", "population"]
 __version__ = "0.1.0"

@@ -2,8 +2,8 @@
 
 A continuous `f` on `[0, pi]` gives the kernel `g(x, y) = F(x - y)`, `F(t) = f(min(|t|, 2 pi - |t|))`. With the
 teacher at angle 0 and students at `theta_1..theta_m`, `M = [F(theta_i - theta_j)]`, `b = [F(theta_i)]`, and `M_i` is
-M with column i replaced by b: the alignment paper's Definitions 5.2, 5.3 and 5.7 (`align.def5.2`, `align.def5.3`,
-`align.def5.7`). g is an angular-distance function if and only if no Fourier coefficient of F is negative.
+M with column i replaced by b: the alignment paper's Definitions 5.2, 5.3 and 5.7. g is an angular-distance function if
+and only if no Fourier coefficient of F is negative (`alignment.def5.2.fourier`).
 
 The determinants come from one orthogonal factorisation (`minors`); the signs that float64 cannot vouch for are
 decided in ball arithmetic (`signs`, `balls`).

@@ -12,13 +12,13 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-__all__ = ["fold", "leading_minors", "replaced_determinants", "settled_signs", "system"]
+__all__ = ["fold_angle", "leading_minors", "replaced_determinants", "settled_signs", "system"]
 
 Ball = Callable[[Any], Any]
 """A function of the angular distance, ball in, ball out."""
 
 
-def fold(x: Any) -> Any:
+def fold_angle(x: Any) -> Any:
     """Distance on the circle of the real number x from 0, a ball that encloses it; `[0, pi]` where precision ends."""
     x = abs(arb(x))
     turns = int((x / (2 * arb.pi())).mid().floor().fmpq().p)
@@ -36,8 +36,8 @@ def system(angles: Sequence[Any], ball: Ball) -> tuple[Any, list[Any]]:
     entries = [[ball(arb(0))] * m for _ in range(m)]
     for i in range(m):
         for j in range(i):
-            entries[i][j] = entries[j][i] = ball(fold(exact[i] - exact[j]))
-    return arb_mat(entries), [ball(fold(a)) for a in exact]
+            entries[i][j] = entries[j][i] = ball(fold_angle(exact[i] - exact[j]))
+    return arb_mat(entries), [ball(fold_angle(a)) for a in exact]
 
 
 def replaced_determinants(angles: Sequence[Any], ball: Ball) -> list[Any]:

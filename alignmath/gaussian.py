@@ -208,7 +208,7 @@ def step_relu_vector(w: Any, v: Any) -> Array:
     """`E[x step(w.x) relu(v.x)] = ((pi - theta) v + |v| sin(theta) w/|w|) / (2 pi)`, the pair term of the gradient.
 
     w, v: `(..., d)`, broadcast against each other; w not zero. Returns `(..., d)`.
-    (Alignment paper, eq. (1), with the constant corrected: claim `align.eq1.mended`.)
+    (Alignment paper, eq. (1), with the constant corrected: claim `alignment.eq1.mended`.)
     """
     w, v = _vectors(w, v, "w", "v")
     w_unit, _ = _unit(w, "w")

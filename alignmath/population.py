@@ -7,8 +7,8 @@ The closed forms are
     L         = |sum c_n z_n|^2 / 4 + sum c_n c_l |z_n| |z_l| (sin t_nl - t_nl cos t_nl) / (4 pi)
     dL/dw_i   = a_i { sum c_n z_n / 2 + sum c_n |z_n| (sin(t_in) w_i/|w_i| - t_in z_n/|z_n|) / (2 pi) }
 
-with `t` the angles between neurons. This is the alignment paper's loss (`align.def.loss`) and its equation (1), with
-the constant corrected to 1/(2 pi) (claim `align.eq1.mended`), written so that the terms, not only their sum, vanish
+with `t` the angles between neurons. This is the alignment paper's loss (Section 2) and its equation (1), with the
+constant corrected to 1/(2 pi) (claim `alignment.eq1.mended`), written so that the terms, not only their sum, vanish
 as students align: near zero loss nothing large cancels. Two aligned or antipodal neurons take the limit of the
 formulas (the kernel is C^2 there).
 """
@@ -32,7 +32,7 @@ from .arrays import (
     require_resolved,
     value_only,
 )
-from .networks import TwoLayerReLU
+from .networks import TwoLayer
 
 __all__ = [
     "Gradient",
@@ -61,7 +61,7 @@ class Gradient(NamedTuple):
     output: Array
 
 
-def loss(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
+def loss(student: TwoLayer, teacher: TwoLayer) -> Array:
     """`E[(student(x) - teacher(x))^2] / 2` over `x ~ N(0, I)`: shape of the (broadcast) batch, never negative.
 
     At zero loss the result is 0 up to rounding of the order `1e-16 (sum |c_n| |z_n|)^2`. torch's gradients flow
@@ -72,7 +72,7 @@ def loss(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     return neuron_loss(*_residual(student, teacher))
 
 
-def gradient(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Gradient:
+def gradient(student: TwoLayer, teacher: TwoLayer) -> Gradient:
     """Gradient of `loss` by the student's hidden and output weights: `Gradient(hidden, output)`.
 
     Raises `ValueError` where a student with hidden weight 0 has a non-zero output weight: the loss is not
@@ -92,7 +92,7 @@ def gradient(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Gradient:
     return Gradient(xp.moveaxis(output * pull, (0, 1), (-1, -2)), xp.moveaxis(overlap, 0, -1))
 
 
-def stationarity(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
+def stationarity(student: TwoLayer, teacher: TwoLayer) -> Array:
     """Left side minus right side of the alignment paper's equation (2), one vector for each student: `(..., m, d)`.
 
     For one teacher and output weights 1 it reads `(pi - t_i0) w_0 - (pi rho_i - rho_0 sin t_i0 + sum_j rho_j sin
@@ -112,7 +112,7 @@ def stationarity(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     return -2 * math.pi * xp.moveaxis(pull, (0, 1), (-1, -2))
 
 
-def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
+def hessian(student: TwoLayer, teacher: TwoLayer) -> Array:
     """Second derivatives of `loss` by the hidden weights: `(..., m, d, m, d)`, symmetric.
 
     The block of students i, j is `a_i a_j E[x x^T step(w_i.x) step(w_j.x)]`; the diagonal blocks have besides
@@ -153,14 +153,14 @@ def hessian(student: TwoLayerReLU, teacher: TwoLayerReLU) -> Array:
     return xp.moveaxis(blocks, -3, -2)
 
 
-def empirical_loss(student: TwoLayerReLU, teacher: TwoLayerReLU, x: Any) -> Array:
+def empirical_loss(student: TwoLayer, teacher: TwoLayer, x: Any) -> Array:
     """Mean of `(student(x) - teacher(x))^2 / 2` over the rows of `x (n, d)`: the finite-sample version of `loss`."""
     _residual(student, teacher)
     xp = namespace(student.hidden, teacher.hidden)
     return xp.mean((student(x) - teacher(x)) ** 2, axis=-1) / 2
 
 
-def empirical_gradient(student: TwoLayerReLU, teacher: TwoLayerReLU, x: Any) -> Gradient:
+def empirical_gradient(student: TwoLayer, teacher: TwoLayer, x: Any) -> Gradient:
     """Gradient of `empirical_loss`: the means of `r a_i step(w_i.x) x` and of `r relu(w_i.x)`, with step(0) = 0."""
     x = as_floating(x, "x", least_ndim=2)
     if x.ndim != 2 or x.shape[-1] != student.dimension:
@@ -233,14 +233,14 @@ def _squares(neurons: Array) -> Array:
     return fixed_order_sum(neurons * neurons, axis=0) + float(namespace(neurons).finfo(neurons.dtype).smallest_normal)
 
 
-def _residual(student: TwoLayerReLU, teacher: TwoLayerReLU, *, directions: bool = False) -> tuple[Array, Array]:
+def _residual(student: TwoLayer, teacher: TwoLayer, *, directions: bool = False) -> tuple[Array, Array]:
     """Neurons `(d, n, ...)` and signed output weights `(n, ...)` of student minus teacher, the common batch last.
 
     directions: whether the students' directions matter, so that they must not be too short to have one.
     """
     for network, name in ((student, "student"), (teacher, "teacher")):
-        if not isinstance(network, TwoLayerReLU):
-            raise ValueError(f"{name} is of type {type(network).__name__}; pass TwoLayerReLU(hidden)")
+        if not isinstance(network, TwoLayer):
+            raise ValueError(f"{name} is of type {type(network).__name__}; pass TwoLayer(hidden)")
         require_resolved(network.hidden, name, directions=directions and name == "student")
     xp = namespace(student.hidden, teacher.hidden)
     if student.dimension != teacher.dimension:

@@ -74,10 +74,10 @@ def _float_signs(kernel: AngularDistance, systems: Systems) -> Array:
 
 
 def _ball_signs(kernel: AngularDistance, angles: list[float], most_bits: int, undecided: int | None) -> list[int]:
-    from .balls import fold, leading_minors, replaced_determinants, settled_signs
+    from .balls import fold_angle, leading_minors, replaced_determinants, settled_signs
 
     ball, what = _ball(kernel), f"det M_i of {kernel.name} at {angles}"
-    aligned = [bool(fold(a).is_zero()) for a in angles]
+    aligned = [bool(fold_angle(a).is_zero()) for a in angles]
     if any(aligned):  # then det M_i = det M for that student, and two columns of the other M_i are equal
         determinant = lambda: leading_minors(angles, ball)[-1:]  # noqa: E731
         sign = settled_signs(determinant, most_bits=most_bits, what=what, undecided=undecided)[0]

@@ -19,16 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from .arrays import (
-    Array,
-    as_number,
-    broadcast_batches,
-    namespace,
-    polar,
-    require_nonzero,
-    require_resolved,
-    value_only,
-)
+from .arrays import Array, as_number, broadcast_batches, namespace, polar, require_nonzero, require_resolved, value_only
 from .gaussian import complement_profile
 from .networks import DeepReLU
 

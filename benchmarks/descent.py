@@ -14,9 +14,9 @@ import time
 
 import numpy as np
 
-from alignmath.networks import TwoLayerReLU, gaussian_weights
+from alignmath.networks import TwoLayer, gaussian_weights
 from benchmarks.output import publish
-from solvers.descent import descend
+from solvers.dynamics.descent import descend
 
 __all__ = ["lean_run", "main", "measure"]
 
@@ -61,7 +61,7 @@ def lean_batch(students: np.ndarray, teacher: np.ndarray, step: float, steps: in
 def measure() -> dict[str, float]:
     """Seconds of both, their ratio, and how far the end weights differ."""
     starts = gaussian_weights(_STUDENTS, 2, np.random.default_rng(_SEED), batch=(_RUNS,)).hidden
-    students, teacher = TwoLayerReLU(starts), TwoLayerReLU(_TEACHER)
+    students, teacher = TwoLayer(starts), TwoLayer(_TEACHER)
     early = descend(students, teacher, _STEP, 20).final.hidden  # also a warm-up
     difference = np.abs(early - np.array([lean_run(start, _TEACHER, _STEP, 20) for start in starts]))
     loop_seconds, ours, batches = 0.0, [], []

@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from alignmath.folding import EXTENDED
-from alignmath.networks import TwoLayerReLU, regular_polygon
-from alignmath.planar import dual_peak, evaluate
-from solvers.interpolation import min_norm
-from solvers.lifting import lifted
+from alignmath.networks import TwoLayer, regular_polygon
+from alignmath.plane.dual import dual_peak
+from alignmath.plane.folding import EXTENDED
+from alignmath.plane.kinks import evaluate
+from solvers.interpolation.lifting import lifted
+from solvers.interpolation.minimum_norm import min_norm
 
 __all__ = ["answer", "assess", "main", "measure", "samples"]
 
@@ -65,18 +66,18 @@ def samples(kind: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     return points, labels
 
 
-def answer(method: str, points: np.ndarray, labels: np.ndarray) -> tuple[TwoLayerReLU, np.ndarray]:
+def answer(method: str, points: np.ndarray, labels: np.ndarray) -> tuple[TwoLayer, np.ndarray]:
     """The network and the multipliers that a method finds."""
     if method == "ours":
         found = min_norm(points, labels, tolerance=1e-7 if len(points) >= 100_000 else 1e-8)
         return found.network, found.dual
     naive = method == "naive"
     found = lifted(points, labels, solver="CLARABEL" if naive else method, naive=naive)
-    return TwoLayerReLU(found.vectors, found.signs), found.multipliers
+    return TwoLayer(found.vectors, found.signs), found.multipliers
 
 
 def assess(
-    points: np.ndarray, labels: np.ndarray, network: TwoLayerReLU, multipliers: np.ndarray
+    points: np.ndarray, labels: np.ndarray, network: TwoLayer, multipliers: np.ndarray
 ) -> dict[str, float | bool]:
     """Bounds of the least squared norm, their gap, the residual, and whether it is so small that the gap is one."""
     cost = float(np.sum(np.abs(network.output) * network.lengths))

@@ -20,8 +20,8 @@ import torch
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
 from benchmarks.output import publish
+from solvers.dynamics.training import Gaussian, epoch_order, train
 from solvers.modules import to_module
-from solvers.training import Gaussian, epoch_order, train
 
 __all__ = ["lean_epoch", "main", "measure", "peak"]
 

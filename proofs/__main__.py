@@ -11,9 +11,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import ledger
-from .claims import Effort
-from .texts import to_plain
+from .engine import ledger
+from .engine.claims import Effort
+from .engine.texts import to_plain
 
 __all__ = ["main"]
 
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         ledger.write_json(rows, options.json)
     if options.html:
-        from .report import write_html
+        from .engine.report import write_html
 
         write_html(rows, options.html, figures=options.figures, effort=options.effort)
     if interrupted:

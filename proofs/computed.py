@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from alignmath import TwoLayerReLU, gaussian, population
+from alignmath import TwoLayer, gaussian, population
 from alignmath.networks import gaussian_weights
 
 from .alignment import formulas
-from .attacks import errors_below
-from .claims import Attack, Claim, Effort, Outcome, Verdict
-from .derivation import Derivation
+from .engine.attacks import errors_below
+from .engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from .engine.derivation import Derivation
 from .gaussian_integrals import expectation, matrix_expectation, to_function, vector_expectation
 
 __all__ = ["CLAIMS", "ORDERS"]
 
-_PAPER = "toolkit"
+_PAPER = "computed"
 pi = sp.pi
 u, v = sp.symbols("u v")
 t = sp.Symbol("theta")
@@ -132,18 +132,18 @@ def _step_relu(effort: Effort) -> Outcome:
     return d.proved("derived, equal to the stated formulas, and to the code")
 
 
-def _neurons(effort: Effort, seed: int) -> list[tuple[TwoLayerReLU, TwoLayerReLU]]:
+def _neurons(effort: Effort, seed: int) -> list[tuple[TwoLayer, TwoLayer]]:
     """Students of 3 neurons and teachers of 2, any signs, in dimensions 2, 3 and 7."""
     rng = np.random.default_rng(seed)
     count = effort.count(200, 5_000)
 
-    def draw(m: int, d: int) -> TwoLayerReLU:
-        return TwoLayerReLU(gaussian_weights(m, d, rng, batch=(count,)).hidden, rng.standard_normal((count, m)))
+    def draw(m: int, d: int) -> TwoLayer:
+        return TwoLayer(gaussian_weights(m, d, rng, batch=(count,)).hidden, rng.standard_normal((count, m)))
 
     return [(draw(3, d), draw(2, d)) for d in (2, 3, 7)]
 
 
-def _joined(student: TwoLayerReLU, teacher: TwoLayerReLU) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _joined(student: TwoLayer, teacher: TwoLayer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Neurons `(B, n, d)`, signed output weights `(B, n)` and angles `(B, n, n)` (by arccos: independent of the code)."""
     neurons = np.concatenate([student.hidden, teacher.hidden], axis=1)
     signed = np.concatenate([student.output, -teacher.output], axis=1)
@@ -292,13 +292,12 @@ def _bend_attack(effort: Effort) -> Attack:
         hidden, target = (
             x / np.linalg.norm(x, axis=2)[..., None] * rng.uniform(0.5, 2, x.shape[:2])[..., None] for x in units
         )
-        output, teacher = rng.standard_normal((count, 3)), TwoLayerReLU(target, rng.standard_normal((count, 2)))
+        output, teacher = rng.standard_normal((count, 3)), TwoLayer(target, rng.standard_normal((count, 2)))
         direction = rng.standard_normal(hidden.shape)
         after, before = (
-            population.gradient(TwoLayerReLU(hidden + sign * step * direction, output), teacher).hidden
-            for sign in (1, -1)
+            population.gradient(TwoLayer(hidden + sign * step * direction, output), teacher).hidden for sign in (1, -1)
         )
-        along = np.einsum("bidje,bje->bid", population.hessian(TwoLayerReLU(hidden, output), teacher), direction)
+        along = np.einsum("bidje,bje->bid", population.hessian(TwoLayer(hidden, output), teacher), direction)
         size = 1 + np.abs(along).max(axis=(1, 2))
         errors.append(np.abs(along - (after - before) / (2 * step)).max(axis=(1, 2)) / size)
     return errors_below(

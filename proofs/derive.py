@@ -16,8 +16,8 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
+from .engine.ledger import step_lines
 from .gaussian_integrals import expectation, explained, mehler_sum, vector_expectation
-from .ledger import step_lines
 
 __all__ = ["main"]
 

@@ -1,8 +1,7 @@
-"""Numerical solvers on top of `alignmath`: minimum-norm interpolation (`interpolation`, by `node_values` in the plane
-and `lifting` in any dimension), its regularised form (`penalized`), when a teacher is recovered (`recovery`); gradient
-descent and flow (`descent`), critical points (`landscape`), training by SGD (`training`); gradient descent on wide
-networks next to its linearisation (`gram`).
+"""Numerical solvers on top of `alignmath`: `interpolation` (minimum norm and weight decay to the global optimum; when
+a teacher is recovered), `dynamics` (gradient descent and flow on the population loss, SGD ensembles, wide networks next
+to their linearisation), `landscape` (critical points).
 
-Answers are frozen dataclasses (`solution`) that carry their evidence. torch, cvxpy and HiGHS are imported when a solver
+Answers are frozen dataclasses (`runs`) that carry their evidence. torch, cvxpy and HiGHS are imported when a solver
 runs.
 """

@@ -19,19 +19,19 @@ from typing import Any, BinaryIO
 import numpy as np
 from array_api_compat import is_array_api_obj, is_torch_array
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer
 
-from .solution import Training, Trajectory
+from .runs import Training, Trajectory
 
 __all__ = ["load", "replace_file", "save"]
 
 _VERSION = 1
 _HEADER = "header"
-_KINDS = {kind.__name__: kind for kind in (TwoLayerReLU, DeepReLU, ConvReLU, Trajectory, Training)}
+_KINDS = {kind.__name__: kind for kind in (TwoLayer, DeepReLU, ConvReLU, Trajectory, Training)}
 _LISTED = ", ".join(_KINDS)
 
 
-def save(path: str | Path, value: TwoLayerReLU | DeepReLU | ConvReLU | Trajectory | Training) -> None:
+def save(path: str | Path, value: TwoLayer | DeepReLU | ConvReLU | Trajectory | Training) -> None:
     """Write network(s), or a result of `descent` or `training`, so that `load` gives it back to the bit.
 
     path: ends in `.npz` or `.safetensors`; its folder exists. A file there is replaced in one move: whoever reads it

@@ -12,16 +12,16 @@ import numpy as np
 
 from alignmath import population
 from alignmath.arrays import as_number, as_order
-from alignmath.networks import TwoLayerReLU
+from alignmath.networks import TwoLayer
 
-from .solution import CriticalPoints
+from .runs import CriticalPoints
 
 __all__ = ["critical_points"]
 
 
 def critical_points(
-    starts: TwoLayerReLU,
-    teacher: TwoLayerReLU,
+    starts: TwoLayer,
+    teacher: TwoLayer,
     *,
     iterations: int = 100,
     tolerance: float = 1e-12,
@@ -45,7 +45,7 @@ def critical_points(
     count, size = hidden.shape[0], hidden.shape[1] * hidden.shape[2]
 
     def gradient(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return population.gradient(TwoLayerReLU(weights, output[rows]), teacher).hidden.reshape(len(rows), size)
+        return population.gradient(TwoLayer(weights, output[rows]), teacher).hidden.reshape(len(rows), size)
 
     slope = gradient(np.arange(count), hidden)
     norm = np.linalg.norm(slope, axis=1)
@@ -57,7 +57,7 @@ def critical_points(
         if not len(rows):
             break
         taken += 1
-        curvature = population.hessian(TwoLayerReLU(hidden[rows], output[rows]), teacher).reshape(len(rows), size, size)
+        curvature = population.hessian(TwoLayer(hidden[rows], output[rows]), teacher).reshape(len(rows), size, size)
         normal = np.swapaxes(curvature, 1, 2) @ curvature
         ridge = damping[rows, None] * (1e-12 + np.trace(normal, axis1=1, axis2=2)[:, None] / size)
         normal[:, np.arange(size), np.arange(size)] += ridge
@@ -71,7 +71,7 @@ def critical_points(
         kept = rows[better]
         hidden[kept], slope[kept], norm[kept] = trial[better], trial_slope[better], trial_norm[better]
         damping[rows] = np.clip(np.where(better, damping[rows] / 5, damping[rows] * 4), 1e-15, 1e8)
-    students = TwoLayerReLU(hidden, output)
+    students = TwoLayer(hidden, output)
     least = np.linalg.norm(hidden, axis=2).min(axis=1)
     return CriticalPoints(
         students=students,

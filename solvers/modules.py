@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU, as_deep
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep
 
 if TYPE_CHECKING:
     import torch
@@ -18,19 +18,19 @@ _EXPECTED = (
 )
 
 
-def to_module(network: TwoLayerReLU | DeepReLU | ConvReLU) -> torch.nn.Sequential:
+def to_module(network: TwoLayer | DeepReLU | ConvReLU) -> torch.nn.Sequential:
     """The network as a `torch.nn.Sequential` of `Linear` (or `Conv2d`) and `ReLU`, with weights of its own.
 
     Weights keep their dtype and device; torch's random numbers are left alone. A `ConvReLU` ends in
-    `AdaptiveAvgPool2d(1)`, `Flatten` and `Linear`. The module of a `TwoLayerReLU` has one output, `(N, 1)`. Raises
+    `AdaptiveAvgPool2d(1)`, `Flatten` and `Linear`. The module of a `TwoLayer` has one output, `(N, 1)`. Raises
     `ValueError` for a batch of networks.
     """
     from torch import nn
 
-    if isinstance(network, TwoLayerReLU):
+    if isinstance(network, TwoLayer):
         network = as_deep(network)
     if not isinstance(network, DeepReLU | ConvReLU):
-        raise ValueError(f"network is {type(network).__name__}; expected a TwoLayerReLU, DeepReLU or ConvReLU")
+        raise ValueError(f"network is {type(network).__name__}; expected a TwoLayer, DeepReLU or ConvReLU")
     if network.batch:
         raise ValueError(f"network is a batch of shape {network.batch}; take one network of it")
     conv = isinstance(network, ConvReLU)

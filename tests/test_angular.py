@@ -114,10 +114,10 @@ def test_folding_encloses_the_distance_at_any_precision():
     rng = np.random.default_rng(11)
     for x in 10 ** rng.uniform(30, 40, 300):
         with ctx.workprec(2000):
-            exact = balls.fold(float(x))
+            exact = balls.fold_angle(float(x))
         with ctx.workprec(128):
-            assert balls.fold(float(x)).overlaps(exact)
-            assert balls.fold(float(x)).contains(exact.mid())
+            assert balls.fold_angle(float(x)).overlaps(exact)
+            assert balls.fold_angle(float(x)).contains(exact.mid())
 
 
 def test_kernels_of_any_scale_keep_hadamards_bound():
@@ -334,4 +334,4 @@ def test_balls_enclose_the_matrix():
         np.testing.assert_allclose(
             [[float(x) for x in row] for row in matrix.tolist()], ARC_COSINE.matrix([1.0, 2.5, 4.0])
         )
-        assert balls.fold(7.0) < arb.pi()
+        assert balls.fold_angle(7.0) < arb.pi()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from alignmath.angular import ARC_COSINE
-from proofs.arcs import FLOATS, Undecided, decided, double_zero_margins, negative_interval, witness
-from proofs.attacks import monte_carlo, near_degenerate_angles, none_below, random_angles
-from proofs.claims import CheckFailed
+from proofs.alignment.arcs import FLOATS, Undecided, decided, double_zero_margins, negative_interval, witness
+from proofs.engine.attacks import monte_carlo, near_degenerate_angles, none_below, random_angles
+from proofs.engine.claims import CheckFailed
 
 
 def students(count: int, m: int, seed: int) -> list[tuple[list[float], list[float]]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from alignmath.arrangements import activation_patterns, cell_count, facets
+from alignmath.plane.arrangements import activation_patterns, cell_count, facets
 
 
 def roots(kind: str, dimension: int) -> np.ndarray:

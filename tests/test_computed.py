@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from alignmath import gaussian, population
-from proofs import ledger
 from proofs.alignment import formulas
-from proofs.claims import Effort
+from proofs.engine import ledger
+from proofs.engine.claims import Effort
 from proofs.gaussian_integrals import planar
 
 
@@ -21,7 +21,7 @@ from proofs.gaussian_integrals import planar
         ("computed.gradient", formulas, "pair_term", lambda f: lambda w, v, n, x: f(w, v, n, x) * 2),
         ("computed.hessian", population, "hessian", lambda f: lambda a, b: f(a, b) * (1 + 1e-6)),
         ("computed.hessian", gaussian, "step_step_matrix", lambda f: lambda w, v: f(w, v) * (1 + 1e-9)),
-        ("special.thm6.mended", planar, "radial_moment", lambda f: lambda n: f(n) * 2),
+        ("specialization.thm6.mended", planar, "radial_moment", lambda f: lambda n: f(n) * 2),
     ],
 )
 def test_the_claims_see_altered_code(claim, module, name, how, monkeypatch):

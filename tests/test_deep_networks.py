@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU, as_deep
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep
 
 
 def deep(rng: np.random.Generator, widths, batch=(), biases=True) -> DeepReLU:
@@ -95,7 +95,7 @@ def test_torch_in_torch_out_with_gradients_and_the_wider_type():
 
 def test_a_two_layer_network_is_a_deep_one():
     rng = np.random.default_rng(3)
-    network, x = TwoLayerReLU(rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 4))), rng.standard_normal((5, 3))
+    network, x = TwoLayer(rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 4))), rng.standard_normal((5, 3))
     np.testing.assert_allclose(as_deep(network)(x)[..., 0], network(x), rtol=1e-13)
     assert as_deep(network).widths == (3, 4, 1)
     already = deep(rng, (2, 2, 2))

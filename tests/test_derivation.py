@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from proofs.claims import Attack, CheckFailed, Outcome, Step, StepKind, Verdict
-from proofs.derivation import Derivation, is_zero
+from proofs.engine.claims import Attack, CheckFailed, Outcome, Step, StepKind, Verdict
+from proofs.engine.derivation import Derivation, is_zero
 
 a, b, t = sp.symbols("a b t", real=True)
 A, S = sp.symbols("A S", positive=True)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from alignmath import TwoLayerReLU, population
+from alignmath import TwoLayer, population
 from alignmath.arrays import SUM_BLOCK, fixed_order_sum
 from alignmath.networks import gaussian_weights
-from solvers.descent import descend, flow
-from solvers.solution import RunStatus
+from solvers.dynamics.descent import descend, flow
+from solvers.runs import RunStatus
 
-TEACHER = TwoLayerReLU([[1.0, 0.0]])
+TEACHER = TwoLayer([[1.0, 0.0]])
 
 
 def plain_descent(hidden, output, teacher, step, iterations, *, train_output=False, inputs=None):
     for _ in range(iterations):
-        student = TwoLayerReLU(hidden, output)
+        student = TwoLayer(hidden, output)
         gradient = (
             population.gradient(student, teacher)
             if inputs is None
@@ -35,8 +35,8 @@ def plain_descent(hidden, output, teacher, step, iterations, *, train_output=Fal
 @pytest.mark.parametrize("sampled", [False, True])
 def test_descent_equals_a_plain_loop_over_steps(dimension, train_output, sampled):
     rng = np.random.default_rng(1)
-    teacher = TwoLayerReLU(rng.standard_normal((2, dimension)), rng.standard_normal(2))
-    students = TwoLayerReLU(rng.standard_normal((5, 4, dimension)), rng.uniform(0.5, 1.5, (5, 4)))
+    teacher = TwoLayer(rng.standard_normal((2, dimension)), rng.standard_normal(2))
+    students = TwoLayer(rng.standard_normal((5, 4, dimension)), rng.uniform(0.5, 1.5, (5, 4)))
     inputs = rng.standard_normal((200, dimension)) if sampled else None
     found = descend(students, teacher, 0.05, 30, train_output=train_output, inputs=inputs)
     for run in range(5):
@@ -54,7 +54,7 @@ def test_a_run_does_not_depend_on_its_batch_to_the_bit(dimension):
     students, teacher = gaussian_weights(7, dimension, rng, batch=(300,)), gaussian_weights(3, dimension, rng)
     whole = descend(students, teacher, 0.05, 60, train_output=True)
     for part in (slice(0, 1), slice(17, 18), slice(5, 12), slice(0, 64), slice(100, 299)):
-        some = descend(TwoLayerReLU(students.hidden[part]), teacher, 0.05, 60, train_output=True)
+        some = descend(TwoLayer(students.hidden[part]), teacher, 0.05, 60, train_output=True)
         np.testing.assert_array_equal(some.final.hidden, whole.final.hidden[part])
         np.testing.assert_array_equal(some.final.output, whole.final.output[part])
         np.testing.assert_array_equal(some.final_loss, whole.final_loss[part])
@@ -97,7 +97,7 @@ def test_runs_stop_at_their_tolerances_and_keep_their_last_state():
     assert np.all(by_loss.status == RunStatus.LOSS)
     assert np.all(by_loss.final_loss <= 1e-8)
     one = int(by_loss.stopped[0])
-    assert descend(TwoLayerReLU(students.hidden[:1]), TEACHER, 0.5, one - 1).final_loss[0] > 1e-8
+    assert descend(TwoLayer(students.hidden[:1]), TEACHER, 0.5, one - 1).final_loss[0] > 1e-8
 
 
 def test_what_is_recorded_changes_nothing():
@@ -130,13 +130,13 @@ def test_each_run_may_have_its_own_teacher_and_step():
     steps = rng.uniform(0.01, 0.1, 6)
     found = descend(students, teachers, steps, 25)
     for k in range(6):
-        alone = descend(TwoLayerReLU(students.hidden[k]), TwoLayerReLU(teachers.hidden[k]), float(steps[k]), 25)
+        alone = descend(TwoLayer(students.hidden[k]), TwoLayer(teachers.hidden[k]), float(steps[k]), 25)
         np.testing.assert_array_equal(found.final.hidden[k], alone.final.hidden)
 
 
 def test_torch_in_torch_out():
-    students = TwoLayerReLU(torch.randn((3, 2, 2), dtype=torch.float32))
-    found = descend(students, TwoLayerReLU(torch.tensor([[1.0, 0.0]])), 0.1, 10)
+    students = TwoLayer(torch.randn((3, 2, 2), dtype=torch.float32))
+    found = descend(students, TwoLayer(torch.tensor([[1.0, 0.0]])), 0.1, 10)
     assert isinstance(found.final.hidden, torch.Tensor)
     assert found.final.hidden.dtype == torch.float32
     assert found.loss.shape == (2, 3)
@@ -145,7 +145,7 @@ def test_torch_in_torch_out():
 def test_blocks_of_runs_make_no_difference(monkeypatch):
     students = gaussian_weights(3, 2, np.random.default_rng(7), batch=(500,))
     whole = descend(students, TEACHER, 0.05, 20)
-    monkeypatch.setattr("solvers.descent._BLOCK", 1 << 10)
+    monkeypatch.setattr("solvers.dynamics.descent._BLOCK", 1 << 10)
     np.testing.assert_array_equal(descend(students, TEACHER, 0.05, 20).final.hidden, whole.final.hidden)
 
 
@@ -158,7 +158,7 @@ def test_global_state_is_left_alone():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_descent_on_a_gpu_agrees_with_the_cpu():
     students = gaussian_weights(4, 3, np.random.default_rng(9), batch=(50,))
-    here, there = (descend(students, TwoLayerReLU(np.eye(2, 3)), 0.05, 30, device=d) for d in ("cpu", "cuda"))
+    here, there = (descend(students, TwoLayer(np.eye(2, 3)), 0.05, 30, device=d) for d in ("cpu", "cuda"))
     np.testing.assert_allclose(there.final.hidden, here.final.hidden, atol=1e-11)
 
 
@@ -169,19 +169,19 @@ def test_flow_follows_small_steps_of_descent():
     steps = descend(student, TEACHER, 5e-4, 2_000, record=[0, 1_000, 2_000])
     np.testing.assert_allclose(smooth.hidden, steps.hidden, atol=5e-4)
     np.testing.assert_allclose(flow(student, TEACHER, times, method="LSODA").hidden, smooth.hidden, atol=1e-7)
-    both = flow(TwoLayerReLU(student.hidden, [0.7, 1.1, -0.4]), TEACHER, times, train_output=True)
-    expected = descend(TwoLayerReLU(student.hidden, [0.7, 1.1, -0.4]), TEACHER, 5e-4, 2_000, train_output=True)
+    both = flow(TwoLayer(student.hidden, [0.7, 1.1, -0.4]), TEACHER, times, train_output=True)
+    expected = descend(TwoLayer(student.hidden, [0.7, 1.1, -0.4]), TEACHER, 5e-4, 2_000, train_output=True)
     np.testing.assert_allclose(both.final.output, expected.final.output, atol=5e-4)
 
 
 def test_flow_starts_from_a_tiny_student_that_grows():
-    run = flow(TwoLayerReLU([[1e-13, 0.0]]), TwoLayerReLU([[1.0, 0.0]]), [0.0, 1.0, 2.0])
+    run = flow(TwoLayer([[1e-13, 0.0]]), TwoLayer([[1.0, 0.0]]), [0.0, 1.0, 2.0])
     assert run.status == RunStatus.FINISHED
     np.testing.assert_allclose(run.hidden[:, 0, 0], 1 - np.exp(-np.array([0.0, 1.0, 2.0]) / 2), atol=1e-9)
 
 
 def test_flow_ends_where_a_student_shrinks_to_nothing():
-    opposite = TwoLayerReLU([[-1.0, 0.0]])  # it keeps its direction and decays like exp(-t/2)
+    opposite = TwoLayer([[-1.0, 0.0]])  # it keeps its direction and decays like exp(-t/2)
     found = flow(opposite, TEACHER, np.linspace(0, 100, 11))
     assert found.status == RunStatus.COLLAPSED
     assert found.stopped == pytest.approx(2 * math.log(1e12), rel=1e-3)
@@ -190,8 +190,8 @@ def test_flow_ends_where_a_student_shrinks_to_nothing():
 
 
 def test_descent_reports_a_student_that_reaches_zero():
-    silent = TwoLayerReLU([[0.0, 0.0]])  # as a teacher: the gradient is w / 2, and w - 2 (w / 2) = 0
-    found = descend(TwoLayerReLU([[[-1.0, 0.5]], [[1.0, 1.0]]]), silent, [2.0, 0.1], 50)
+    silent = TwoLayer([[0.0, 0.0]])  # as a teacher: the gradient is w / 2, and w - 2 (w / 2) = 0
+    found = descend(TwoLayer([[[-1.0, 0.5]], [[1.0, 1.0]]]), silent, [2.0, 0.1], 50)
     assert found.status.tolist() == [RunStatus.COLLAPSED, RunStatus.FINISHED]
     assert found.stopped.tolist() == [10, 50]
 
@@ -199,7 +199,7 @@ def test_descent_reports_a_student_that_reaches_zero():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: descend(TwoLayerReLU([[0.0, 0.0]]), TEACHER, 0.1, 5), "zero vector"),
+        (lambda: descend(TwoLayer([[0.0, 0.0]]), TEACHER, 0.1, 5), "zero vector"),
         (lambda: descend(TEACHER, TEACHER, -0.1, 5), "step has an entry that is not positive"),
         (lambda: descend(TEACHER, TEACHER, np.nan, 5), "finite"),
         (lambda: descend(TEACHER, TEACHER, [0.1, 0.2], 5), r"step has shape \(2,\)"),
@@ -217,9 +217,9 @@ def test_descent_reports_a_student_that_reaches_zero():
         (lambda: flow(TEACHER, TEACHER, [0.0, 1.0], relative_tolerance=np.nan), "relative_tolerance is nan"),
         (lambda: flow(TEACHER, TEACHER, [0.0]), "at least two times"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, inputs=np.ones((3, 5))), r"expected \(n, 2\)"),
-        (lambda: descend(TEACHER, TwoLayerReLU([[1.0, 0.0, 0.0]]), 0.1, 5), "dimension 2"),
+        (lambda: descend(TEACHER, TwoLayer([[1.0, 0.0, 0.0]]), 0.1, 5), "dimension 2"),
         (lambda: flow(TEACHER, TEACHER, [1.0, 0.5]), "increasing"),
-        (lambda: flow(TwoLayerReLU(np.ones((2, 1, 2))), TEACHER, [0.0, 1.0]), "one run"),
+        (lambda: flow(TwoLayer(np.ones((2, 1, 2))), TEACHER, [0.0, 1.0]), "one run"),
     ],
 )
 def test_bad_input_is_named(call, message):

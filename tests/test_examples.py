@@ -18,8 +18,8 @@ from examples.__main__ import main, scripts
 from examples.min_norm.recovery import is_minimal, recovered
 from examples.min_norm.training import TEACHER, objectives, train, uniform_inputs
 from proofs.alignment.experiments import angle_to_nearest, separation
-from proofs.beyond.recovery import wilson
-from solvers.interpolation import min_norm
+from proofs.min_norm.beyond.recovery_odds import wilson
+from solvers.interpolation.minimum_norm import min_norm
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_sgd_follows_the_exact_path(min_norm_data):
 
 def test_few_samples_are_counted_against_the_probabilities_of_theory(min_norm_data):
     data = min_norm_data("plot_few_samples")
-    # Exact rational arithmetic (claim minnorm.eq12): 0.01765 for three in each of six sectors, and the bound -0.972.
+    # Exact rational arithmetic (claim min_norm.eq12): 0.01765 for three in each of six sectors, and the bound -0.972.
     np.testing.assert_allclose(data["at_least"][[0, 3, 4]], [1, 0.01765, 0], atol=5e-6)
     assert data["bound"] == pytest.approx(-0.97195, abs=1e-5)
     assert data["squared_norm"].max() <= 6 * (1 + 1e-8)  # the teacher interpolates

@@ -15,12 +15,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU, gaussian_weights, random_student, regular_polygon
-from solvers.descent import descend
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, gaussian_weights, random_student, regular_polygon
+from solvers.dynamics.descent import descend
+from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.training.measures import evaluation_loss
 from solvers.files import load, replace_file, save
-from solvers.solution import MinNormSolution, RunStatus, Training, Trajectory
-from solvers.training import Gaussian, train
-from solvers.training.measures import evaluation_loss
+from solvers.interpolation.solution import MinNormSolution
+from solvers.runs import RunStatus, Training, Trajectory
 
 SUFFIXES = [".npz", ".safetensors"]
 
@@ -59,10 +60,10 @@ def networks(draw):
         values = values.astype(kind).swapaxes(0, -1).copy().swapaxes(0, -1)
         return torch.tensor(values, requires_grad=draw(st.booleans())) if as_torch else values
 
-    form, depth = draw(st.sampled_from([TwoLayerReLU, DeepReLU, ConvReLU])), draw(st.integers(1, 3))
+    form, depth = draw(st.sampled_from([TwoLayer, DeepReLU, ConvReLU])), draw(st.integers(1, 3))
     widths = [draw(st.integers(1, 4)) for _ in range(depth + 1)]
-    if form is TwoLayerReLU:
-        return TwoLayerReLU(array(*widths[:2]), array(widths[0], every=draw(st.booleans())))
+    if form is TwoLayer:
+        return TwoLayer(array(*widths[:2]), array(widths[0], every=draw(st.booleans())))
     pairs = list(zip(widths[1:], widths[:-1], strict=True))
     biases = tuple(array(n, every=False) for n in widths[1:]) if draw(st.booleans()) else None
     if form is DeepReLU or depth == 1:
@@ -157,7 +158,7 @@ def test_other_programs_find_the_arrays_by_name(runs, tmp_path):
 
 def test_arrays_that_came_back_can_be_written_to(tmp_path):
     for suffix in SUFFIXES:
-        save(tmp_path / f"n{suffix}", TwoLayerReLU(np.ones((2, 2)), np.ones((3, 2))))
+        save(tmp_path / f"n{suffix}", TwoLayer(np.ones((2, 2)), np.ones((3, 2))))
         network = load(tmp_path / f"n{suffix}")
         network.hidden[:] = 2.0
         load(tmp_path / f"n{suffix}", library="torch").hidden.mul_(2.0)
@@ -191,7 +192,7 @@ def test_other_suffixes_are_refused(name, tmp_path):
 def test_values_of_other_kinds_are_refused(tmp_path):
     solution = MinNormSolution(regular_polygon(3), 6.0, np.ones(3), 6.0, 0.0, 0.0, "certified", {}, 0.1)
     for value in (np.ones(3), {"a": 1}, solution, None):
-        with pytest.raises(ValueError, match="save writes TwoLayerReLU, DeepReLU, ConvReLU, Trajectory, Training"):
+        with pytest.raises(ValueError, match="save writes TwoLayer, DeepReLU, ConvReLU, Trajectory, Training"):
             save(tmp_path / "value.npz", value)
     assert not list(tmp_path.iterdir())
 
@@ -231,7 +232,7 @@ def header(value, version=1, origin="alignmath"):
     return {"format": origin, "version": version, "value": value}
 
 
-POLYGON = {"kind": "TwoLayerReLU", "fields": {"hidden": {"array": "hidden"}, "output": {"array": "output"}}}
+POLYGON = {"kind": "TwoLayer", "fields": {"hidden": {"array": "hidden"}, "output": {"array": "output"}}}
 ARRAYS = {"hidden": np.ones((3, 2)), "output": np.ones(3)}
 
 
@@ -248,7 +249,7 @@ ARRAYS = {"hidden": np.ones((3, 2)), "output": np.ones(3)}
         (stored(header(POLYGON, origin="other"), **ARRAYS), "not written by"),
         (stored(header(3), **ARRAYS), "not written by"),
         (stored(header(POLYGON, version=2), **ARRAYS), "has version 2, and 1 is known; read it with the alignmath it is from"),
-        (stored(header({**POLYGON, "kind": "Transformer"}), **ARRAYS), "holds a Transformer, and known are TwoLayerReLU.*install a later"),
+        (stored(header({**POLYGON, "kind": "Transformer"}), **ARRAYS), "holds a Transformer, and known are TwoLayer.*install a later"),
         (stored(header(POLYGON), hidden=np.ones((3, 2))), "damaged.*output"),
         (stored(header({**POLYGON, "fields": {"depth": 3}}), **ARRAYS), "damaged.*depth"),
         (stored(header(POLYGON), **{**ARRAYS, "output": np.ones(4)}), r"damaged.*shape \(4,\)"),

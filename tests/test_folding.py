@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from alignmath.folding import exact_cross, fold, gap_peaks
-from alignmath.planar import dual_function
+from alignmath.plane.dual import dual_function
+from alignmath.plane.folding import exact_cross, fold, gap_peaks
 
 
 def circle(angles):

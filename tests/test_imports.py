@@ -34,8 +34,8 @@ def test_a_room_imports_only_rooms_before_it(room):
 
 
 def test_claim_types_import_nothing_of_ours():
-    source = (ROOT / "proofs" / "claims.py").read_text(encoding="utf-8")
-    assert not imported_rooms(ROOT / "proofs" / "claims.py")
+    source = (ROOT / "proofs" / "engine" / "claims.py").read_text(encoding="utf-8")
+    assert not imported_rooms(ROOT / "proofs" / "engine" / "claims.py")
     assert "from ." not in source
 
 

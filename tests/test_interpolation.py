@@ -8,16 +8,17 @@ import math
 import numpy as np
 import pytest
 
-from alignmath.folding import fold
-from alignmath.networks import TwoLayerReLU, gaussian_weights, planar, regular_polygon
-from alignmath.planar import dual_function, evaluate
-from alignmath.rational import exact_lower_bound
-from alignmath.sectors import sectors
+from alignmath.networks import TwoLayer, gaussian_weights, planar, regular_polygon
+from alignmath.plane.dual import dual_function
+from alignmath.plane.folding import fold
+from alignmath.plane.kinks import evaluate
+from alignmath.plane.rational import exact_lower_bound
+from alignmath.plane.sectors import teacher_sectors
 from alignmath.specialization import is_condensed
-from solvers import interpolation
-from solvers.interpolation import min_norm, min_norm_1d
-from solvers.lifting import lifted
-from solvers.solution import NotCertified
+from solvers.interpolation import minimum_norm as interpolation
+from solvers.interpolation.lifting import lifted
+from solvers.interpolation.minimum_norm import min_norm, min_norm_1d
+from solvers.interpolation.solution import NotCertified
 
 EPS = float(np.finfo(float).eps)
 
@@ -66,7 +67,7 @@ def problem(seed):
     if shape == "collinear":
         sides = rng.choice([1.0, -1.0], (count, 1)) * rng.uniform(0.1, 3, (count, 1))
         x = x[rng.integers(0, min(4, count), count)] * sides
-    teacher = TwoLayerReLU(rng.standard_normal((m := int(rng.integers(1, 7)), 2)), rng.choice([1.0, -1.0], m))
+    teacher = TwoLayer(rng.standard_normal((m := int(rng.integers(1, 7)), 2)), rng.choice([1.0, -1.0], m))
     folded = fold(
         x
     )  # noise is a function of the ray, and even where there are opposite samples, so that it is feasible
@@ -122,11 +123,11 @@ def test_one_neuron_is_undercut_by_two_points_a_sector():
     x = on_circle([80, -80, 170, 190])
     found = min_norm(x, np.maximum(x[:, 0], 0))
     assert found.squared_norm == pytest.approx(4 * math.cos(math.radians(80)), rel=1e-8)  # in closed form
-    assert not is_condensed(found.network, TwoLayerReLU([[1.0, 0.0]]))
+    assert not is_condensed(found.network, TwoLayer([[1.0, 0.0]]))
 
 
 def three_a_sector(rng, teacher, inner=0.05):
-    borders = sectors(teacher)
+    borders = teacher_sectors(teacher)
     share = rng.uniform(inner, 1 - inner, (3, len(borders.start)))
     angles = (borders.start + share * (borders.end - borders.start)).ravel()
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * rng.uniform(0.5, 2, (len(angles), 1))
@@ -138,7 +139,7 @@ def random_teacher(rng, neurons, apart=0.1):
         lines = np.sort(np.mod(angles, np.pi))
         if np.all(np.diff(lines, append=lines[0] + np.pi) > apart):
             sizes = rng.uniform(0.3, 3, neurons)
-            return TwoLayerReLU(planar(angles, sizes).hidden, rng.choice([1.0, -1.0], neurons))
+            return TwoLayer(planar(angles, sizes).hidden, rng.choice([1.0, -1.0], neurons))
 
 
 @pytest.mark.parametrize("cases", [pytest.param(60, id="quick"), pytest.param(2000, id="full", marks=pytest.mark.slow)])
@@ -329,13 +330,13 @@ def test_short_samples_and_samples_of_very_different_lengths_are_not_taken_light
     options = {"tolerance": 1e-8, "started": 0.0, "rigorous": False, "method": "test"}
     root = 1e15**0.5
     short = 1e-15 * np.array([[1.0, 0.0], [-1.0, 0.0]])
-    wrong = TwoLayerReLU(root * np.eye(2), [root, root])
+    wrong = TwoLayer(root * np.eye(2), [root, root])
     with pytest.raises(NotCertified):
         interpolation.certified(short, np.ones(2), wrong, np.array([1e15, 1e15]), {}, **options)
     mixed = np.array([[1.0, 0.0], [-1e-15, 0.0]])
     with pytest.raises(NotCertified):
         interpolation.certified(
-            mixed, np.array([1.0, 1e-15]), TwoLayerReLU(np.eye(2)), np.array([1.0, 1e15]), {}, **options
+            mixed, np.array([1.0, 1e-15]), TwoLayer(np.eye(2)), np.array([1.0, 1e15]), {}, **options
         )
     for scale in (1e-140, 1e140):
         x, y = planar([0.1, 2.0, 3.0, 5.0]).hidden, np.array([1.0, -2.0, 0.5, 1.0])

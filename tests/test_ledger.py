@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from proofs import ledger
 from proofs.__main__ import main
-from proofs.claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
+from proofs.engine import ledger
+from proofs.engine.claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
 
 ROOT = Path(__file__).parent.parent
 PAPER = """kernel eq1 eq2 obs2.1 main m1 fig1 thm3.1 thm3.1.step1 thm3.1.step2 thm3.1.step3 red.merge lem4.2 lem4.3 thm4.1 thm4.4
@@ -26,12 +26,12 @@ MIN_NORM = """eq5 prop4.2 rem4.3.1 rem4.3.2 rem4.3.3 teacher_kappa eq9 rem4.4.2 
 exp.N20 conj.d fig1_3""".split()  # noqa: SIM905
 """The same of the min-norm paper."""
 SPECIALIZATION = """eq1 bias lemma1 eq4 polytope cor1 thm1 thm1.noisy def2 thm2 thm3 cor2 thm4 rem.random thm5 eq5 eq6 eq7 thm6
-thm6.between thm6.proof assump2 eq8 thm7 thm7.eq65 thm7.eq66_68 thm7.align sym_breaking slow lemma2 lemma3 lemma4
+thm6.between thm6.proof assump2 eq8 thm7 thm7.eq65 thm7.eq66_68 thm7.alignment sym_breaking slow lemma2 lemma3 lemma4
 lemma5 lemma6 setup fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig11 fig12""".split()  # noqa: SIM905
 """The same of the specialization paper."""
 GRADIENT_DESCENT = """cond3.1 eq2 patch dyn Hinf linear G eq4 eq5 eq6 def5.1 rem.H1 thm5.1 def6.1 lmin.resnet thm6.1 compare def7.1 thm7.1
 relu.closed""".split()  # noqa: SIM905
-"""The same of the gradient-descent paper."""
+"""The same of the wide_networks paper."""
 
 
 def claim(
@@ -59,16 +59,16 @@ def failing(error: BaseException) -> Claim:
 def test_every_claim_of_the_paper_has_its_row_and_figures_have_two():
     names = [c.name for c in ledger.CLAIMS]
     assert len(names) == len(set(names))
-    assert {f"align.{name}" for name in PAPER} <= set(names)
-    assert {f"align.fig{k}.measured" for k in (1, 2, 3, 4)} <= set(names)
-    assert {f"minnorm.{name}" for name in MIN_NORM} <= set(names)
-    assert {f"minnorm.exp.{name}.measured" for name in ("N20", "N40")} <= set(names)
-    assert {f"special.{name}" for name in SPECIALIZATION} <= set(names)
-    assert {f"ntk.{name}" for name in GRADIENT_DESCENT} <= set(names)
-    assert {f"special.fig{k}.measured" for k in (*range(2, 9), 11, 12)} <= set(names)
+    assert {f"alignment.{name}" for name in PAPER} <= set(names)
+    assert {f"alignment.fig{k}.measured" for k in (1, 2, 3, 4)} <= set(names)
+    assert {f"min_norm.{name}" for name in MIN_NORM} <= set(names)
+    assert {f"min_norm.exp.{name}.measured" for name in ("N20", "N40")} <= set(names)
+    assert {f"specialization.{name}" for name in SPECIALIZATION} <= set(names)
+    assert {f"wide_networks.{name}" for name in GRADIENT_DESCENT} <= set(names)
+    assert {f"specialization.fig{k}.measured" for k in (*range(2, 9), 11, 12)} <= set(names)
 
 
-@pytest.mark.parametrize("paper", ["min_norm", "specialization", "gd_global_minima"])
+@pytest.mark.parametrize("paper", ["min_norm", "specialization", "wide_networks"])
 def test_refuted_statements_appear_again_as_mended(paper):
     by_name = {c.name: c for c in ledger.CLAIMS if c.paper == paper}
     refuted = [name for name, c in by_name.items() if c.expected is Verdict.REFUTED]
@@ -136,11 +136,11 @@ def test_what_claims_rest_on_is_checked_once_and_first():
 
 
 def test_names_are_patterns_and_unknown_ones_are_refused():
-    assert [c.name for c in ledger.select(["align.thm3.1*"])] == [
-        "align.thm3.1.step1",
-        "align.thm3.1.step2",
-        "align.thm3.1.step3",
-        "align.thm3.1",
+    assert [c.name for c in ledger.select(["alignment.thm3.1*"])] == [
+        "alignment.thm3.1.step1",
+        "alignment.thm3.1.step2",
+        "alignment.thm3.1.step3",
+        "alignment.thm3.1",
     ]
     assert len(ledger.select([])) == len(ledger.CLAIMS)
     with pytest.raises(ValueError, match=r"did you mean align\.lem4\.3"):
@@ -148,9 +148,9 @@ def test_names_are_patterns_and_unknown_ones_are_refused():
 
 
 def test_command_line_lists_and_explains(capsys):
-    assert main(["--list", "align.lem4.*"]) == 0
+    assert main(["--list", "alignment.lem4.*"]) == 0
     assert "Lemma 4.3" in capsys.readouterr().out
-    assert main(["align.lem4.3", "--explain"]) == 0
+    assert main(["alignment.lem4.3", "--explain"]) == 0
     shown = capsys.readouterr().out
     assert "f(α)f(β)>f(α+β)f(0)" in shown
     assert "refuted by:" in shown
@@ -181,7 +181,9 @@ def test_command_line_writes_json_and_exits_1_when_something_differs(tmp_path, c
     assert rows[0]["steps"][0]["kind"] == "identity"
 
 
-@pytest.mark.parametrize("name", ["align.eq1", "align.obs2.1", "align.lem4.2", "align.ad.zero", "align.claim.dense"])
+@pytest.mark.parametrize(
+    "name", ["alignment.eq1", "alignment.obs2.1", "alignment.lem4.2", "alignment.ad.zero", "alignment.claim.dense"]
+)
 def test_claims_do_not_depend_on_the_effort_for_their_verdict(name):
     (row,) = ledger.run(ledger.select([name]), Effort.FULL)
     assert row.as_expected

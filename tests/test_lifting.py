@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from alignmath.planar import dual_peak
-from solvers.lifting import Lifted, lifted
-from solvers.solution import NotCertified
+from alignmath.plane.dual import dual_peak
+from solvers.interpolation.lifting import Lifted, lifted
+from solvers.interpolation.solution import NotCertified
 
 ACCURACY = {"CLARABEL": 1e-6, "SCS": 1e-4}  # of the solvers' own settings, for values of about 1
 

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from alignmath import planar
-from alignmath.networks import TwoLayerReLU
-from alignmath.rational import exact_dual_square
-from proofs import ledger
-from proofs.beyond import few_samples, one_neuron, recovery
-from proofs.beyond import min_norm as beyond
-from proofs.claims import CheckFailed, Effort, Verdict
+from alignmath import plane
+from alignmath.networks import TwoLayer
+from alignmath.plane.rational import exact_dual_square
+from proofs.engine import ledger
+from proofs.engine.claims import CheckFailed, Effort, Verdict
 from proofs.min_norm import (
     _MODULES,
     dimension,
@@ -30,7 +28,10 @@ from proofs.min_norm import (
     samples,
     two_points,
 )
-from solvers.recovery import Recovery
+from proofs.min_norm.beyond import few_samples, one_neuron
+from proofs.min_norm.beyond import recovery as beyond
+from proofs.min_norm.beyond import recovery_odds as recovery
+from solvers.interpolation.recovery import Recovery
 
 CLAIMS = {c.name: c for c in ledger.CLAIMS}
 
@@ -66,7 +67,7 @@ def other_network(original: Callable[..., Any]) -> Callable[..., Any]:
     def solve(x: Any, y: Any, **options: Any) -> Any:
         found = original(x, y, **options)
         hidden = found.network.hidden @ np.array([[1.0, 0.05], [-0.05, 1.0]])
-        return SimpleNamespace(squared_norm=found.squared_norm, network=TwoLayerReLU(hidden, found.network.output))
+        return SimpleNamespace(squared_norm=found.squared_norm, network=TwoLayer(hidden, found.network.output))
 
     return solve
 
@@ -82,7 +83,7 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
         scaled(sp.Rational(1, 2)),
         ["teacher_kappa", "teacher_kappa.mended", "rem4.3.3"],
     ),
-    ("the library's kappa halved", planar, "kappa", scaled(0.5), ["rem4.3.1", "rem4.3.3"]),
+    ("the library's kappa halved", plane, "kappa", scaled(0.5), ["rem4.3.1", "rem4.3.3"]),
     ("cost halved", formulas, "cost", scaled(sp.Rational(1, 2)), ["prop4.2", "thm5.2", "rem4.4.2", "eq9"]),
     (
         "cost without lengths",
@@ -158,14 +159,14 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
     ),
     (
         "the library's certificate turned",
-        planar,
+        plane,
         "dual_certificate",
         scaled(-1),
         ["thm5.2.measured"],
     ),
     (
         "the dual function of |x|",
-        planar,
+        plane,
         "dual_function",
         lambda f: lambda x, m, t: f(x, m, t) + f(x, m, t + np.pi),
         ["thm5.2.mended", "beyond.sharp", "beyond.recovery"],
@@ -301,7 +302,7 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
 
 
 def full(name: str) -> str:
-    return f"beyond.minnorm.{name[7:]}" if name.startswith("beyond.") else f"minnorm.{name}"
+    return f"min_norm.beyond.{name[7:]}" if name.startswith("beyond.") else f"min_norm.{name}"
 
 
 @pytest.mark.parametrize(("what", "module", "name", "how", "victims"), MUTANTS, ids=[m[0] for m in MUTANTS])
@@ -339,7 +340,7 @@ def test_exact_kappa_is_that_of_the_library():
     for network in (formulas.opposite_teacher(), formulas.regrouped(), turned_teacher(), perimeter._zigzag()):
         hidden = np.array([[float(part) for part in u] for _, u in network])
         output = np.array([float(c) for c, _ in network])
-        assert planar.kappa(TwoLayerReLU(hidden, output)) == pytest.approx(float(formulas.kappa(network)), abs=1e-12)
+        assert plane.kappa(TwoLayer(hidden, output)) == pytest.approx(float(formulas.kappa(network)), abs=1e-12)
 
 
 def test_multipliers_of_the_proof_and_of_the_library_certify_the_same_norm():
@@ -348,10 +349,10 @@ def test_multipliers_of_the_proof_and_of_the_library_certify_the_same_norm():
         instance = samples.random_instance(rng, int(rng.integers(1, 7)), apart=0.05, inner=0.02)
         for found in (
             formulas.dual_certificate(instance.angles, instance.signs, instance.samples),
-            planar.dual_certificate(instance.teacher, instance.points),
+            plane.dual_certificate(instance.teacher, instance.points),
         ):
             assert instance.labels @ found == pytest.approx(instance.masses.sum(), rel=1e-9)
-            assert planar.dual_peak(instance.points, found).value == pytest.approx(1, abs=1e-9)
+            assert plane.dual_peak(instance.points, found).value == pytest.approx(1, abs=1e-9)
 
 
 def test_balls_see_multipliers_that_do_not_certify(monkeypatch):
@@ -396,7 +397,7 @@ def test_exact_certificates_are_those_of_the_librarys_exact_arithmetic():
         whole = np.array([[float(x * scale) for x in point] for point in points])
         assert exact_dual_square(whole, [float(w * scale) for w in multipliers]) == scale**4
         hidden = np.array([[float(part) for part in u] for _, u in teacher])
-        assert recovery.is_recoverable(TwoLayerReLU(hidden, np.array([float(c) for c, _ in teacher])), whole)
+        assert recovery.is_recoverable(TwoLayer(hidden, np.array([float(c) for c, _ in teacher])), whole)
 
 
 def test_certificates_are_refused_if_the_dual_touches_elsewhere_or_leaves_the_network_free():

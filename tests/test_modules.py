@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU, as_deep, regular_polygon
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep, regular_polygon
 from solvers.modules import from_module, to_module
 
 
@@ -60,7 +60,7 @@ def test_a_module_computes_what_its_network_does_and_gives_it_back(case):
 
 
 def test_a_two_layer_network_becomes_a_module_of_one_output():
-    network = TwoLayerReLU(regular_polygon(3).hidden, [1.0, -2.0, 0.5])
+    network = TwoLayer(regular_polygon(3).hidden, [1.0, -2.0, 0.5])
     x = np.random.default_rng(0).standard_normal((5, 2))
     outputs = to_module(network)(torch.tensor(x)).detach()
     np.testing.assert_allclose(outputs[:, 0], network(x), rtol=1e-14)

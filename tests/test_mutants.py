@@ -11,17 +11,18 @@ import pytest
 import sympy as sp
 
 from alignmath import gaussian, population
-from proofs import arcs, critical_points, exact, ledger
 from proofs.alignment import (
     _MODULES,
     alignment_theorem,
+    arcs,
     conjectures,
     determinant_theorem,
     few_students,
     formulas,
     gradient,
 )
-from proofs.claims import Claim, Effort, Verdict
+from proofs.engine import critical_points, exact, ledger
+from proofs.engine.claims import Claim, Effort, Verdict
 
 pi = sp.pi
 CLAIMS = {c.name: c for c in ledger.CLAIMS}
@@ -203,7 +204,7 @@ def altered(module: Any, name: str, how: Callable[..., Any] | str) -> Callable[.
 @pytest.mark.parametrize(("what", "module", "name", "how", "victims"), MUTANTS, ids=[m[0] for m in MUTANTS])
 def test_an_altered_formula_is_caught(what, module, name, how, victims, monkeypatch):
     for victim in victims:
-        assert passes(f"align.{victim}")
+        assert passes(f"alignment.{victim}")
     replacement = altered(module, name, how)
     for holder in (module, *_MODULES):  # claim modules may have imported it by name
         if hasattr(holder, name):
@@ -217,14 +218,16 @@ def test_an_altered_formula_is_caught(what, module, name, how, victims, monkeypa
         cached.cache_clear()
     try:
         for victim in victims:
-            assert checked(f"align.{victim}") is not CLAIMS[f"align.{victim}"].expected, f"{victim} survives {what}"
+            assert checked(f"alignment.{victim}") is not CLAIMS[f"alignment.{victim}"].expected, (
+                f"{victim} survives {what}"
+            )
     finally:
         for cached in caches:
             cached.cache_clear()
 
 
 def test_an_altered_certificate_is_caught(monkeypatch):
-    claim: Claim = CLAIMS["beyond.align.several_teachers"]
+    claim: Claim = CLAIMS["alignment.beyond.several_teachers"]
     assert passes(claim.name)
     gradient = critical_points._gradient
     monkeypatch.setattr(critical_points, "_gradient", lambda *args: [g + 1e-6 for g in gradient(*args)])
@@ -237,13 +240,13 @@ def test_an_altered_certificate_is_caught(monkeypatch):
 
 def test_a_search_that_does_nothing_is_caught(monkeypatch):
     search = few_students.critical_points
-    assert passes("align.thm4.4")
+    assert passes("alignment.thm4.4")
     monkeypatch.setattr(few_students, "critical_points", lambda *args: search(*args, iterations=1))
-    assert checked("align.thm4.4") is Verdict.FAILED
+    assert checked("alignment.thm4.4") is Verdict.FAILED
 
 
 def test_a_case_that_never_comes_up_is_caught(monkeypatch):
-    assert passes("align.main.direct")
+    assert passes("alignment.main.direct")
     margins = alignment_theorem.double_zero_margins
     monkeypatch.setattr(
         alignment_theorem,
@@ -252,7 +255,7 @@ def test_a_case_that_never_comes_up_is_caught(monkeypatch):
     )
     alignment_theorem._margins.cache_clear()
     try:
-        assert checked("align.main.direct") is Verdict.FAILED
+        assert checked("alignment.main.direct") is Verdict.FAILED
     finally:
         alignment_theorem._margins.cache_clear()
 
@@ -270,7 +273,7 @@ def bracket(w: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def test_formulas_of_the_proofs_are_those_of_the_code():
     """The tie between proof and code: both evaluated at many angles, chosen so that an altered formula fails at most of them."""
-    from alignmath import TwoLayerReLU
+    from alignmath import TwoLayer
     from alignmath.angular import ARC_COSINE, LINEAR
 
     rng = np.random.default_rng(1)
@@ -295,7 +298,7 @@ def test_formulas_of_the_proofs_are_those_of_the_code():
 
     for _ in range(30):  # the corrected equation (1), student by student
         hidden, teacher = rng.standard_normal((4, 2)), rng.standard_normal((1, 2))
-        for i, row in enumerate(population.gradient(TwoLayerReLU(hidden), TwoLayerReLU(teacher)).hidden):
+        for i, row in enumerate(population.gradient(TwoLayer(hidden), TwoLayer(teacher)).hidden):
             students, target = sum(bracket(hidden[i], v) for v in hidden), bracket(hidden[i], teacher[0])
             expected = [float(formulas.corrected_gradient(x, y)) for x, y in zip(students, target, strict=True)]
             np.testing.assert_allclose(row, expected, atol=1e-13)

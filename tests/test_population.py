@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alignmath import TwoLayerReLU, population
+from alignmath import TwoLayer, population
 from alignmath.networks import gaussian_weights, planar, regular_polygon
 
 
@@ -24,18 +24,18 @@ def near(rng: np.random.Generator, row: np.ndarray, angle: float) -> np.ndarray:
     return 1.3 * (math.cos(angle) * row + math.sin(angle) * across)
 
 
-def hard_case(dimension: int, seed: int) -> tuple[TwoLayerReLU, TwoLayerReLU]:
+def hard_case(dimension: int, seed: int) -> tuple[TwoLayer, TwoLayer]:
     """Students and several teachers with mixed signs; students 1 and 2 nearly aligned, 3 nearly antipodal to a teacher."""
     rng = np.random.default_rng([seed, dimension])
-    teacher = TwoLayerReLU(rng.standard_normal((3, dimension)), rng.standard_normal(3))
+    teacher = TwoLayer(rng.standard_normal((3, dimension)), rng.standard_normal(3))
     students = rng.standard_normal((4, dimension))
     students[1] = near(rng, students[0], 1e-6)
     students[2] = near(rng, teacher.hidden[0], math.pi - 1e-6)
     students[3] = near(rng, teacher.hidden[1], 1e-4)
-    return TwoLayerReLU(students, rng.standard_normal(4)), teacher
+    return TwoLayer(students, rng.standard_normal(4)), teacher
 
 
-def exact_loss(hidden: list[list[mp.mpf]], output: np.ndarray, teacher: TwoLayerReLU) -> mp.mpf:
+def exact_loss(hidden: list[list[mp.mpf]], output: np.ndarray, teacher: TwoLayer) -> mp.mpf:
     """The loss as the double sum of |u| |v| f(angle) / (2 pi), in mpmath: the definition, term by term."""
     neurons = [(row, mp.mpf(float(a))) for row, a in zip(hidden, output, strict=True)]
     neurons += [
@@ -87,7 +87,7 @@ def test_gradient_and_hessian_match_differences_of_the_loss_in_mpmath(dimension)
             assert abs(float(slope) - gradient.output[i]) < 1e-9 * scale
 
 
-def loss_by_quadrature(hidden: torch.Tensor, output: torch.Tensor, teacher: TwoLayerReLU) -> torch.Tensor:
+def loss_by_quadrature(hidden: torch.Tensor, output: torch.Tensor, teacher: TwoLayer) -> torch.Tensor:
     """Loss in the plane from the residual itself: exact radial integral, Gauss-Legendre between the kinks on the circle."""
     neurons = torch.cat([hidden, torch.as_tensor(teacher.hidden)])
     signed = torch.cat([output, -torch.as_tensor(teacher.output)])
@@ -139,8 +139,8 @@ def test_empirical_gradient_is_the_derivative_of_the_empirical_loss():
     student, teacher = hard_case(3, 9)
     x = torch.tensor(np.random.default_rng(10).standard_normal((500, 3)))
     hidden, output = (torch.tensor(a, requires_grad=True) for a in (student.hidden, student.output))
-    target = TwoLayerReLU(torch.tensor(teacher.hidden), torch.tensor(teacher.output))
-    value = population.empirical_loss(TwoLayerReLU(hidden, output), target, x)
+    target = TwoLayer(torch.tensor(teacher.hidden), torch.tensor(teacher.output))
+    value = population.empirical_loss(TwoLayer(hidden, output), target, x)
     by_hidden, by_output = torch.autograd.grad(value, (hidden, output))
     found = population.empirical_gradient(student, teacher, x.numpy())
     np.testing.assert_allclose(found.hidden, by_hidden.numpy(), atol=1e-14)
@@ -150,12 +150,10 @@ def test_empirical_gradient_is_the_derivative_of_the_empirical_loss():
 def test_autograd_flows_through_coincident_neurons():
     student, teacher = hard_case(3, 11)
     hidden = torch.tensor(np.concatenate([student.hidden, student.hidden[:1]]), requires_grad=True)
-    target = TwoLayerReLU(torch.tensor(teacher.hidden), torch.tensor(teacher.output))
+    target = TwoLayer(torch.tensor(teacher.hidden), torch.tensor(teacher.output))
     output = torch.ones(5, dtype=torch.float64)
-    (slope,) = torch.autograd.grad(population.loss(TwoLayerReLU(hidden, output), target), hidden)
-    np.testing.assert_allclose(
-        slope, population.gradient(TwoLayerReLU(hidden.detach(), output), target).hidden, atol=1e-13
-    )
+    (slope,) = torch.autograd.grad(population.loss(TwoLayer(hidden, output), target), hidden)
+    np.testing.assert_allclose(slope, population.gradient(TwoLayer(hidden.detach(), output), target).hidden, atol=1e-13)
 
 
 def test_autograd_of_the_loss_is_the_gradient_on_the_axes():
@@ -165,18 +163,18 @@ def test_autograd_of_the_loss_is_the_gradient_on_the_axes():
         ([[0.0, 2.0], [1.0, 0.0], [0.0, -1.0]], [[1.0, 1.0]]),
     ):
         student = torch.tensor(np.array(hidden), dtype=torch.float64, requires_grad=True)
-        teacher = TwoLayerReLU(torch.tensor(np.array(target), dtype=torch.float64))
-        (slope,) = torch.autograd.grad(population.loss(TwoLayerReLU(student), teacher), student)
+        teacher = TwoLayer(torch.tensor(np.array(target), dtype=torch.float64))
+        (slope,) = torch.autograd.grad(population.loss(TwoLayer(student), teacher), student)
         np.testing.assert_allclose(
-            slope.numpy(), population.gradient(TwoLayerReLU(student.detach()), teacher).hidden.numpy(), atol=1e-15
+            slope.numpy(), population.gradient(TwoLayer(student.detach()), teacher).hidden.numpy(), atol=1e-15
         )
 
 
 def test_autograd_of_the_loss_is_its_hessian_at_zero_loss():
     w = torch.tensor([[0.1, 0.2, 0.05], [0.9, 1.8, 0.45]], dtype=torch.float64)
-    teacher = TwoLayerReLU(w.sum(dim=0, keepdim=True))
-    second = torch.autograd.functional.hessian(lambda h: population.loss(TwoLayerReLU(h), teacher), w)
-    np.testing.assert_allclose(second.numpy(), population.hessian(TwoLayerReLU(w), teacher).numpy(), atol=1e-7)
+    teacher = TwoLayer(w.sum(dim=0, keepdim=True))
+    second = torch.autograd.functional.hessian(lambda h: population.loss(TwoLayer(h), teacher), w)
+    np.testing.assert_allclose(second.numpy(), population.hessian(TwoLayer(w), teacher).numpy(), atol=1e-7)
 
 
 @pytest.mark.parametrize("dimension", [2, 3, 10])
@@ -184,25 +182,25 @@ def test_loss_is_zero_at_zero_loss_and_never_negative(dimension):
     rng = np.random.default_rng(12)
     teacher = rng.standard_normal((6, dimension)) / dimension**0.5
     share = rng.uniform(0, 1, (6, 1))
-    split = TwoLayerReLU(np.concatenate([share * teacher, (1 - share) * teacher]))
-    assert population.loss(split, TwoLayerReLU(teacher)) <= 1e-15
-    assert population.loss(TwoLayerReLU(teacher[::-1]), TwoLayerReLU(teacher)) <= 1e-15
+    split = TwoLayer(np.concatenate([share * teacher, (1 - share) * teacher]))
+    assert population.loss(split, TwoLayer(teacher)) <= 1e-15
+    assert population.loss(TwoLayer(teacher[::-1]), TwoLayer(teacher)) <= 1e-15
     many = gaussian_weights(3, dimension, rng, batch=(500,))
-    assert np.all(population.loss(many, TwoLayerReLU(many.hidden * (1 + 1e-9))) >= 0)
+    assert np.all(population.loss(many, TwoLayer(many.hidden * (1 + 1e-9))) >= 0)
 
 
 def test_students_opposite_to_teachers_that_sum_to_zero_have_zero_loss():
     pentagon = regular_polygon(5)
-    assert population.loss(TwoLayerReLU(-pentagon.hidden), pentagon) <= 1e-15
-    np.testing.assert_allclose(population.gradient(TwoLayerReLU(-pentagon.hidden), pentagon).hidden, 0, atol=1e-15)
+    assert population.loss(TwoLayer(-pentagon.hidden), pentagon) <= 1e-15
+    np.testing.assert_allclose(population.gradient(TwoLayer(-pentagon.hidden), pentagon).hidden, 0, atol=1e-15)
 
 
 def test_small_losses_keep_their_digits_near_alignment():
     angle = 1e-5
     with mp.workdps(60):
         students = [[mp.cos(angle) / 2, s * mp.sin(angle) / 2] for s in (1, -1)]
-        expected = float(exact_loss(students, np.ones(2), TwoLayerReLU([[1.0, 0.0]])))
-    found = population.loss(planar([angle, -angle], 0.5), TwoLayerReLU([[1.0, 0.0]]))
+        expected = float(exact_loss(students, np.ones(2), TwoLayer([[1.0, 0.0]])))
+    found = population.loss(planar([angle, -angle], 0.5), TwoLayer([[1.0, 0.0]]))
     assert abs(found / expected - 1) < 1e-6  # the loss is 1e-16, and 1 - cos(angle) is known to 1e-6
 
 
@@ -225,7 +223,7 @@ def stationarity_as_printed(hidden: np.ndarray, teacher: np.ndarray) -> np.ndarr
 def test_stationarity_is_equation_two_as_printed(dimension):
     rng = np.random.default_rng(13)
     hidden, teacher = rng.standard_normal((4, dimension)), rng.standard_normal(dimension)
-    found = population.stationarity(TwoLayerReLU(hidden), TwoLayerReLU(teacher[None]))
+    found = population.stationarity(TwoLayer(hidden), TwoLayer(teacher[None]))
     np.testing.assert_allclose(found, stationarity_as_printed(hidden, teacher), atol=1e-12)
 
 
@@ -239,64 +237,64 @@ def test_batches_broadcast_and_agree_with_single_networks():
     assert gradient.hidden.shape == (4, 5, 3, 2)
     assert gradient.output.shape == (4, 5, 3)
     assert hessian.shape == (4, 5, 3, 2, 3, 2)
-    one = TwoLayerReLU(students.hidden[2, 0]), TwoLayerReLU(teachers.hidden[4])
+    one = TwoLayer(students.hidden[2, 0]), TwoLayer(teachers.hidden[4])
     np.testing.assert_allclose(loss[2, 4], population.loss(*one), rtol=1e-13)
     np.testing.assert_allclose(hessian[2, 4], population.hessian(*one), atol=1e-14)
 
 
 def test_torch_and_numpy_agree_and_float32_stays():
     student, teacher = hard_case(3, 15)
-    pair = [TwoLayerReLU(torch.tensor(n.hidden), torch.tensor(n.output)) for n in (student, teacher)]
+    pair = [TwoLayer(torch.tensor(n.hidden), torch.tensor(n.output)) for n in (student, teacher)]
     np.testing.assert_allclose(population.hessian(*pair).numpy(), population.hessian(student, teacher), atol=1e-13)
-    small = [TwoLayerReLU(n.hidden.astype(np.float32), n.output.astype(np.float32)) for n in (student, teacher)]
+    small = [TwoLayer(n.hidden.astype(np.float32), n.output.astype(np.float32)) for n in (student, teacher)]
     assert population.loss(*small).dtype == np.float32
     np.testing.assert_allclose(population.loss(*small), population.loss(student, teacher), rtol=1e-5)
 
 
 @given(arrays(np.float64, (3, 2), elements=st.floats(-10, 10)), arrays(np.float64, (2, 2), elements=st.floats(-10, 10)))
 def test_loss_is_finite_non_negative_and_rotation_invariant(students, teachers):
-    value = population.loss(TwoLayerReLU(students), TwoLayerReLU(teachers))
+    value = population.loss(TwoLayer(students), TwoLayer(teachers))
     assert np.isfinite(value)
     assert value >= 0
     turn = np.array([[math.cos(1.0), -math.sin(1.0)], [math.sin(1.0), math.cos(1.0)]])
-    turned = population.loss(TwoLayerReLU(students @ turn), TwoLayerReLU(teachers @ turn))
+    turned = population.loss(TwoLayer(students @ turn), TwoLayer(teachers @ turn))
     assert abs(value - turned) < 1e-12 * (1 + np.abs(students).sum() + np.abs(teachers).sum()) ** 2
 
 
 def test_a_silent_zero_student_is_allowed_where_the_derivative_exists():
-    student = TwoLayerReLU([[1.0, 0.2], [0.0, 0.0]], [1.0, 0.0])
-    teacher = TwoLayerReLU([[0.0, 1.0]])
+    student = TwoLayer([[1.0, 0.2], [0.0, 0.0]], [1.0, 0.0])
+    teacher = TwoLayer([[0.0, 1.0]])
     found = population.gradient(student, teacher)
     np.testing.assert_array_equal(found.hidden[1], 0)
-    alone = population.gradient(TwoLayerReLU([[1.0, 0.2]]), teacher)
+    alone = population.gradient(TwoLayer([[1.0, 0.2]]), teacher)
     np.testing.assert_allclose(found.hidden[0], alone.hidden[0], atol=1e-15)
     curvature = population.hessian(student, teacher)
     np.testing.assert_array_equal(curvature[1], 0)
     np.testing.assert_allclose(
-        curvature[0, :, 0], population.hessian(TwoLayerReLU([[1.0, 0.2]]), teacher)[0, :, 0], atol=1e-15
+        curvature[0, :, 0], population.hessian(TwoLayer([[1.0, 0.2]]), teacher)[0, :, 0], atol=1e-15
     )
 
 
 def test_tiny_neurons_count_for_nothing_in_the_loss():
-    student, teacher = TwoLayerReLU([[1.0, 0.5], [1e-200, 1e-200]]), TwoLayerReLU([[0.3, 1.0]])
-    assert population.loss(student, teacher) == population.loss(TwoLayerReLU([[1.0, 0.5]]), teacher)
+    student, teacher = TwoLayer([[1.0, 0.5], [1e-200, 1e-200]]), TwoLayer([[0.3, 1.0]])
+    assert population.loss(student, teacher) == population.loss(TwoLayer([[1.0, 0.5]]), teacher)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: population.gradient(TwoLayerReLU([[1.0, 0], [0, 0]]), TwoLayerReLU([[1.0, 0]])), r"student\[1\] is the zero vector; the loss has a kink"),
-        (lambda: population.hessian(TwoLayerReLU([[0.0, 0]]), TwoLayerReLU([[1.0, 0]])), "zero vector"),
-        (lambda: population.stationarity(TwoLayerReLU([[0.0, 0]]), TwoLayerReLU([[1.0, 0]])), "zero vector"),
-        (lambda: population.loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0, 0]])), "dimension 2 and the teacher of dimension 3"),
-        (lambda: population.loss(TwoLayerReLU(np.ones((2, 3, 2))), TwoLayerReLU(np.ones((5, 3, 2)))), "do not broadcast"),
-        (lambda: population.loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU(torch.ones((1, 2)))), "different array libraries"),
-        (lambda: population.empirical_loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0]]), np.empty((0, 2))), "x is empty"),
-        (lambda: population.empirical_loss(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0, 0]]), np.ones((4, 2))), "dimension 3"),
-        (lambda: population.gradient(TwoLayerReLU([[1e-155, 0]]), TwoLayerReLU([[1.0, 0]])), "Rescale"),
-        (lambda: population.loss(TwoLayerReLU([[1e200, 0]]), TwoLayerReLU([[1.0, 0]])), "Rescale"),
-        (lambda: population.loss(np.ones((1, 2)), TwoLayerReLU([[1.0, 0]])), "pass TwoLayerReLU"),
-        (lambda: population.empirical_gradient(TwoLayerReLU([[1.0, 0]]), TwoLayerReLU([[1.0, 0]]), np.ones((4, 3))), r"expected \(n, 2\)"),
+        (lambda: population.gradient(TwoLayer([[1.0, 0], [0, 0]]), TwoLayer([[1.0, 0]])), r"student\[1\] is the zero vector; the loss has a kink"),
+        (lambda: population.hessian(TwoLayer([[0.0, 0]]), TwoLayer([[1.0, 0]])), "zero vector"),
+        (lambda: population.stationarity(TwoLayer([[0.0, 0]]), TwoLayer([[1.0, 0]])), "zero vector"),
+        (lambda: population.loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0, 0]])), "dimension 2 and the teacher of dimension 3"),
+        (lambda: population.loss(TwoLayer(np.ones((2, 3, 2))), TwoLayer(np.ones((5, 3, 2)))), "do not broadcast"),
+        (lambda: population.loss(TwoLayer([[1.0, 0]]), TwoLayer(torch.ones((1, 2)))), "different array libraries"),
+        (lambda: population.empirical_loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0]]), np.empty((0, 2))), "x is empty"),
+        (lambda: population.empirical_loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0, 0]]), np.ones((4, 2))), "dimension 3"),
+        (lambda: population.gradient(TwoLayer([[1e-155, 0]]), TwoLayer([[1.0, 0]])), "Rescale"),
+        (lambda: population.loss(TwoLayer([[1e200, 0]]), TwoLayer([[1.0, 0]])), "Rescale"),
+        (lambda: population.loss(np.ones((1, 2)), TwoLayer([[1.0, 0]])), "pass TwoLayer"),
+        (lambda: population.empirical_gradient(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0]]), np.ones((4, 3))), r"expected \(n, 2\)"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, message):

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from alignmath.planar import dual_function, dual_peak
-from alignmath.rational import exact_dual_square, exact_lower_bound
+from alignmath.plane.dual import dual_function, dual_peak
+from alignmath.plane.rational import exact_dual_square, exact_lower_bound
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 30])

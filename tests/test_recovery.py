@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alignmath.networks import TwoLayerReLU, planar, regular_polygon
-from alignmath.planar import dual_certificate, dual_function, dual_peak
-from solvers.interpolation import min_norm
-from solvers.recovery import is_recoverable
+from alignmath.networks import TwoLayer, planar, regular_polygon
+from alignmath.plane.certificate import dual_certificate
+from alignmath.plane.dual import dual_function, dual_peak
+from solvers.interpolation.minimum_norm import min_norm
+from solvers.interpolation.recovery import is_recoverable
 
 
 def case(seed):
     rng = np.random.default_rng([seed, 9])
     neurons, count = int(rng.integers(1, 5)), int(rng.integers(2, 30))
     sizes = rng.uniform(0.3, 2, neurons)
-    teacher = TwoLayerReLU(planar(rng.uniform(0, 2 * np.pi, neurons), sizes).hidden, rng.choice([1.0, -1.0], neurons))
+    teacher = TwoLayer(planar(rng.uniform(0, 2 * np.pi, neurons), sizes).hidden, rng.choice([1.0, -1.0], neurons))
     return teacher, planar(rng.uniform(0, 2 * np.pi, count)).hidden * rng.uniform(0.3, 2, (count, 1))
 
 
@@ -44,7 +45,7 @@ def test_it_does_not_depend_on_lengths():
     for seed in range(40):
         teacher, x = case(seed)
         rng = np.random.default_rng(seed)
-        other = TwoLayerReLU(
+        other = TwoLayer(
             teacher.hidden * rng.uniform(0.1, 10, (teacher.width, 1)), teacher.output * rng.uniform(0.1, 10)
         )
         assert bool(is_recoverable(teacher, x)) == bool(is_recoverable(other, x * rng.uniform(0.1, 10, (len(x), 1))))
@@ -66,9 +67,9 @@ def test_a_certificate_means_recovery():
 
 @pytest.mark.parametrize(("degrees", "expected"), [(22.4, False), (22.6, True)])
 def test_the_threshold_of_the_two_neurons(degrees, expected):
-    """relu(x_1) + relu(x_2) with two points a quadrant: a quarter of the sector's angle (`minnorm.thm5.2.two`)."""
+    """relu(x_1) + relu(x_2) with two points a quadrant: a quarter of the sector's angle (`min_norm.thm5.2.two`)."""
     x = planar(np.radians([q + d for q in (0, 90, 180, 270) for d in (degrees, 90 - degrees)])).hidden
-    assert bool(is_recoverable(TwoLayerReLU(np.eye(2)), x)) == expected
+    assert bool(is_recoverable(TwoLayer(np.eye(2)), x)) == expected
 
 
 def test_kinks_on_samples():
@@ -76,7 +77,7 @@ def test_kinks_on_samples():
     agree = 0
     for seed in range(60):
         rng = np.random.default_rng([seed, 31])
-        teacher = TwoLayerReLU(rng.integers(-2, 3, (2, 2)), rng.choice([1.0, -1.0], 2))
+        teacher = TwoLayer(rng.integers(-2, 3, (2, 2)), rng.choice([1.0, -1.0], 2))
         x = rng.integers(-2, 3, (int(rng.integers(2, 9)), 2)).astype(float)
         x = x[np.any(x != 0, axis=1)]
         lines = np.unique(np.mod(teacher.polar_angles, np.pi))
@@ -86,28 +87,28 @@ def test_kinks_on_samples():
         assert bool(is_recoverable(teacher, x)) == (min_norm(x, teacher(x)).squared_norm >= norm * (1 - 1e-7)), seed
         agree += 1
     assert agree > 30
-    assert not is_recoverable(TwoLayerReLU([[0.0, 2.0]], [-1.0]), [[1.0, 0.0], [1.0, -1.0]])
-    assert is_recoverable(TwoLayerReLU([[-1.2, 2.2]]), [[2.2, 1.2], [-0.8, 0.6], [-0.7, 0.5]])
+    assert not is_recoverable(TwoLayer([[0.0, 2.0]], [-1.0]), [[1.0, 0.0], [1.0, -1.0]])
+    assert is_recoverable(TwoLayer([[-1.2, 2.2]]), [[2.2, 1.2], [-0.8, 0.6], [-0.7, 0.5]])
 
 
 def test_special_teachers():
     one_point = planar([0.0]).hidden
-    assert is_recoverable(TwoLayerReLU([[1.0, 0.0]]), one_point)
-    assert not is_recoverable(TwoLayerReLU([[1.0, 1.0]]), one_point)
+    assert is_recoverable(TwoLayer([[1.0, 0.0]]), one_point)
+    assert not is_recoverable(TwoLayer([[1.0, 1.0]]), one_point)
     circle = planar(np.arange(0, 6.28, 0.1)).hidden
-    assert is_recoverable(TwoLayerReLU([[1.0, 0.0], [-1.0, 0.0]], [1.0, -1.0]), circle)  # linear
-    assert is_recoverable(TwoLayerReLU([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], [1.0, -1.0, 1.0]), circle)
-    undercut = TwoLayerReLU([[1.0, 0.0], [-1.0, 0.0], [-(3**0.5) / 2, 0.5]], [1.0, -1.0, 1.0])
-    assert not is_recoverable(undercut, circle)  # cost 2 instead of 3 (`minnorm.prop4.2`)
+    assert is_recoverable(TwoLayer([[1.0, 0.0], [-1.0, 0.0]], [1.0, -1.0]), circle)  # linear
+    assert is_recoverable(TwoLayer([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], [1.0, -1.0, 1.0]), circle)
+    undercut = TwoLayer([[1.0, 0.0], [-1.0, 0.0], [-(3**0.5) / 2, 0.5]], [1.0, -1.0, 1.0])
+    assert not is_recoverable(undercut, circle)  # cost 2 instead of 3 (`min_norm.prop4.2`)
     assert is_recoverable(regular_polygon(3, phase=0.01), circle)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: is_recoverable(TwoLayerReLU([[1.0, 0.0], [1.0, 0.0]], [1.0, -1.0]), [[1.0, 0.0]]), "0 everywhere"),
-        (lambda: is_recoverable(TwoLayerReLU([[1.0, 0.0]]), [[0.0, 0.0]]), "zero vector"),
-        (lambda: is_recoverable(TwoLayerReLU([[1.0, 0.0, 0.0]]), [[1.0, 0.0]]), "plane|dimension"),
+        (lambda: is_recoverable(TwoLayer([[1.0, 0.0], [1.0, 0.0]], [1.0, -1.0]), [[1.0, 0.0]]), "0 everywhere"),
+        (lambda: is_recoverable(TwoLayer([[1.0, 0.0]]), [[0.0, 0.0]]), "zero vector"),
+        (lambda: is_recoverable(TwoLayer([[1.0, 0.0, 0.0]]), [[1.0, 0.0]]), "plane|dimension"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from examples.style import new_figure
-from proofs import ledger
-from proofs.report import figures_in, write_html
-from proofs.texts import math_to_html, math_to_plain, to_html, to_plain
+from proofs.engine import ledger
+from proofs.engine.report import figures_in, write_html
+from proofs.engine.texts import math_to_html, math_to_plain, to_html, to_plain
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -47,8 +47,11 @@ def test_every_text_of_the_ledger_is_rendered_without_left_over_markup():
 
 
 def test_prose_is_escaped_and_claims_are_linked():
-    assert to_html("a < b & `align.main`") == 'a &lt; b &amp; <a class="claim" href="#align.main">align.main</a>'
-    assert to_plain("see `align.main`, $x^2$") == "see align.main, x^2"
+    assert (
+        to_html("a < b & `alignment.main`")
+        == 'a &lt; b &amp; <a class="claim" href="#alignment.main">alignment.main</a>'
+    )
+    assert to_plain("see `alignment.main`, $x^2$") == "see alignment.main, x^2"
     assert math_to_html("x", display=True).startswith("<math")
     assert math_to_html(r"a+b+c=\sum_j\rho_j\sin\theta_{ij}u_i+\big[x\big]-w_0").count("<math") > 1
 
@@ -61,7 +64,15 @@ def page(tmp_path_factory) -> Path:
     figure.savefig(folder / "line.png", metadata={"Title": "A <line>", "Description": "Three points & no more, θ."})
     rows = list(
         ledger.run(
-            ledger.select(["align.eq1", "align.lem4.2", "align.obs2.1", "align.potential", "beyond.align.detcond.*"])
+            ledger.select(
+                [
+                    "alignment.eq1",
+                    "alignment.lem4.2",
+                    "alignment.obs2.1",
+                    "alignment.potential",
+                    "alignment.beyond.detcond.*",
+                ]
+            )
         )
     )
     write_html(rows, folder / "index.html", figures=folder)
@@ -110,7 +121,7 @@ def test_the_page_works_in_a_browser(page, width):
             for group in ("paper", "verdict"):
                 tab.locator(f'[data-filter="{group}"] [data-value=""]').click()
             assert tab.locator("main > article:visible").count() == 6
-            lemma = tab.locator('[id="align.lem4.2"]')
+            lemma = tab.locator('[id="alignment.lem4.2"]')
             lemma.locator("summary").click()
             formula = lemma.locator(".formula math").first
             assert formula.is_visible()

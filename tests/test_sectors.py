@@ -11,13 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignmath.networks import TwoLayerReLU, planar, regular_polygon
-from alignmath.sectors import (
-    sector_probabilities,
-    sector_probability,
-    sector_probability_bound,
-    sectors,
-)
+from alignmath.networks import TwoLayer, planar, regular_polygon
+from alignmath.plane.sectors import sector_probabilities, sector_probability, sector_probability_bound, teacher_sectors
 
 SMALL = st.integers(-3, 3)
 NEURONS = st.lists(st.tuples(SMALL, SMALL, SMALL), min_size=1, max_size=6)
@@ -26,13 +21,13 @@ NEURONS = st.lists(st.tuples(SMALL, SMALL, SMALL), min_size=1, max_size=6)
 @given(NEURONS)
 def test_f_is_linear_on_each_sector_also_for_coincident_lines(neurons):
     weights = np.array(neurons, dtype=float)
-    network = TwoLayerReLU(weights[:, :2], weights[:, 2])
+    network = TwoLayer(weights[:, :2], weights[:, 2])
     live = [(x, y) for x, y, a in neurons if a and (x or y)]
     if not live:
         with pytest.raises(ValueError, match="no neuron"):
-            sectors(network)
+            teacher_sectors(network)
         return
-    start, end, gradient = sectors(network)
+    start, end, gradient = teacher_sectors(network)
     slopes = {Fraction(y, x) if x else None for x, y in live}
     assert len(start) == 2 * len(slopes)
     assert np.all(start < end)
@@ -45,15 +40,15 @@ def test_f_is_linear_on_each_sector_also_for_coincident_lines(neurons):
 
 
 def test_a_sector_without_active_neurons_has_gradient_exactly_zero():
-    start, _, gradient = sectors(TwoLayerReLU([[0.1, 0.3], [0.7, 0.2], [0.0, 0.0]], [0.3, -1.7, 5.0]))
+    start, _, gradient = teacher_sectors(TwoLayer([[0.1, 0.3], [0.7, 0.2], [0.0, 0.0]], [0.3, -1.7, 5.0]))
     assert len(start) == 4
     assert np.sum(np.all(gradient == 0, axis=1)) == 1
 
 
 def test_sectors_of_many_neurons_have_the_gradient_of_the_active_ones():
     rng = np.random.default_rng(3)
-    network = TwoLayerReLU(rng.standard_normal((3000, 2)), rng.standard_normal(3000))
-    start, end, gradient = sectors(network)
+    network = TwoLayer(rng.standard_normal((3000, 2)), rng.standard_normal(3000))
+    start, end, gradient = teacher_sectors(network)
     assert len(start) == 6000
     for k in rng.integers(0, 6000, 50):
         middle = (start[k] + end[k]) / 2
@@ -147,10 +142,10 @@ def test_the_bound_is_tight_for_many_samples_and_exact_for_one_sector():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sectors(TwoLayerReLU(np.zeros((2, 2)))), "no neuron"),
-        (lambda: sectors(TwoLayerReLU(np.ones((2, 3)))), r"expected \(m, 2\)"),
-        (lambda: sectors(TwoLayerReLU(np.ones((4, 2, 2)))), "take one of the batch"),
-        (lambda: sectors(TwoLayerReLU([[1e200, 0.0]], [1e200])), "rescale"),
+        (lambda: teacher_sectors(TwoLayer(np.zeros((2, 2)))), "no neuron"),
+        (lambda: teacher_sectors(TwoLayer(np.ones((2, 3)))), r"expected \(m, 2\)"),
+        (lambda: teacher_sectors(TwoLayer(np.ones((4, 2, 2)))), "take one of the batch"),
+        (lambda: teacher_sectors(TwoLayer([[1e200, 0.0]], [1e200])), "rescale"),
         (lambda: sector_probability(10, [0.5, 0.4]), "add up to 1"),
         (lambda: sector_probability(10, [Fraction(3, 2), Fraction(-1, 2)]), "non-negative"),
         (lambda: sector_probability_bound(10, [[0.5, 0.5]]), r"expected \(K,\)"),

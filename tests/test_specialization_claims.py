@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from alignmath.networks import DeepReLU
 from alignmath.specialization import observers, recursive_gradient, top_down
-from proofs import ledger
-from proofs.claims import CheckFailed, Effort, Verdict
+from proofs.engine import ledger
+from proofs.engine.claims import CheckFailed, Effort, Verdict
 from proofs.specialization import (
     boundaries,
     constructed_points,
@@ -58,7 +58,7 @@ CACHED = (gradient_rule._autograd_attack, teacher_alignment.kink_attack, noisy_r
 
 
 def full(name: str) -> str:
-    return f"beyond.special.{name[7:]}" if name.startswith("beyond.") else f"special.{name}"
+    return f"specialization.beyond.{name[7:]}" if name.startswith("beyond.") else f"specialization.{name}"
 
 
 def checked(name: str) -> Verdict:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from alignmath import TwoLayerReLU, gaussian, population, vector_population
+from alignmath import TwoLayer, gaussian, population, vector_population
 from alignmath.networks import DeepReLU
-from proofs import ledger
-from proofs.claims import Effort, Verdict
+from proofs.engine import ledger
+from proofs.engine.claims import Effort, Verdict
 from proofs.specialization import balanced, early_growth, escape_experiments, flow_experiments, weight_dynamics
 from proofs.specialization import dynamics_formulas as formulas
 from proofs.specialization.early_growth import small_student, strengths_in_order
@@ -51,7 +51,7 @@ MUTANTS: list[tuple[str, str, Callable[..., Any], list[str]]] = [
     ("nu with a plus", "equation_eight", lambda p, q, nu, w: p - q + nu * w, ["eq8.mended"]),
     ("students that attract", "equation_eight", lambda p, q, nu, w: p + q - nu * w, ["eq8.mended"]),
     ("equation (8) without its factor", "velocity", lambda n, r: r, ["eq8", "thm7", "thm7.eq65", "thm7.eq66_68"]),
-    ("a squared factor", "velocity", lambda n, r: n**2 * r, ["thm7", "thm7.eq66_68", "thm7.align.mended"]),
+    ("a squared factor", "velocity", lambda n, r: n**2 * r, ["thm7", "thm7.eq66_68", "thm7.alignment.mended"]),
     ("balanced weights without a factor", "balanced_velocity", lambda n, r: r, ["eq8.mended", "beyond.strong_first"]),
     ("a sum of rates", "log_ratio_rate", lambda h, k: h + k, ["thm7", "sym_breaking.mended"]),
     ("a turn away", "turning", lambda r, u, h: r + h * u, ["thm7.eq65", "slow", "beyond.strong_first"]),
@@ -60,10 +60,10 @@ MUTANTS: list[tuple[str, str, Callable[..., Any], list[str]]] = [
     ("positive feedback", "difference_rate", lambda h, k, S: (h - k) * (h + k + S), ["thm7.eq66_68", "sym_breaking.mended"]),
     ("a gap subtracted", "printed_broken_rate", lambda h, k, S, g: (k - h) * (h + k + S) - g, ["sym_breaking", "sym_breaking.mended"]),
     ("(69) as printed", "broken_rate", lambda h, k, S, g, e, a, c, b: (k - h) * (h + k + S) + g, ["sym_breaking.mended"]),
-    ("students added", "symmetric_residual", lambda w, a, s: w + sum((p * q for p, q in zip(a, s, strict=True)), 0 * w), ["thm7.align"]),
-    ("lengths without a half", "solved_length", lambda E, A, B: (E * A + B / E, E * A - B / E), ["thm7.align.mended"]),
-    ("growth without B", "growth_rate", lambda E, o, A, B: o * E - A * E**2 / 2, ["thm7.align.mended"]),
-    ("the other root", "growth_limit", lambda o, A, B, sqrt=sp.sqrt: (o - sqrt(o**2 + A * B)) / A, ["thm7.align.mended"]),
+    ("students added", "symmetric_residual", lambda w, a, s: w + sum((p * q for p, q in zip(a, s, strict=True)), 0 * w), ["thm7.alignment"]),
+    ("lengths without a half", "solved_length", lambda E, A, B: (E * A + B / E, E * A - B / E), ["thm7.alignment.mended"]),
+    ("growth without B", "growth_rate", lambda E, o, A, B: o * E - A * E**2 / 2, ["thm7.alignment.mended"]),
+    ("the other root", "growth_limit", lambda o, A, B, sqrt=sp.sqrt: (o - sqrt(o**2 + A * B)) / A, ["thm7.alignment.mended"]),
     ("growth at half the rate", "aligned_growth", lambda e, w, t: sp.exp(e * w * t / 2), ["sym_breaking.mended"]),
     ("an angle that forgets its length", "opening_rate", lambda x, b, n=1: b * x * sp.sin(x) / (2 * pi), ["beyond.slow"]),
     ("a sine for its argument", "opening_rate", lambda x, b, n=1: b * sp.sin(x) ** 2 / (2 * pi * n), ["slow", "beyond.slow"]),
@@ -75,7 +75,11 @@ MUTANTS: list[tuple[str, str, Callable[..., Any], list[str]]] = [
 
 
 def full_name(victim: str) -> str:
-    return f"beyond.special.{victim.removeprefix('beyond.')}" if victim.startswith("beyond.") else f"special.{victim}"
+    return (
+        f"specialization.beyond.{victim.removeprefix('beyond.')}"
+        if victim.startswith("beyond.")
+        else f"specialization.{victim}"
+    )
 
 
 @pytest.mark.parametrize(("what", "name", "how", "victims"), MUTANTS, ids=[m[0] for m in MUTANTS])
@@ -114,14 +118,14 @@ def teachers_exchanged(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ALTERED: list[tuple[str, Any, str, Callable[..., Any], str]] = [
-    ("the code's gradient", weight_dynamics.vector_population, "gradient", scaled(1.001), "special.eq5"),
-    ("a quadrature", weight_dynamics, "planar_mean", scaled(1.001), "special.eq5"),
-    ("a flow off balance", balanced, "population_flow", unbalanced, "special.eq8.mended"),
-    ("the code's gradient in the remainder", early_growth.vector_population, "gradient", scaled(1.3), "beyond.special.strong_first"),
-    ("weak teachers first", early_growth, "covered", teachers_exchanged, "beyond.special.strong_first.measured"),
-    ("a sum for a difference", formulas, "difference_rate", lambda f: lambda h, k, S: (k - h) * (h - k + S), "special.thm7.measured"),
-    ("alignment by the square root", flow_experiments, "final_angles", lambda f: lambda *args: tuple(x**0.5 for x in f(*args)), "special.thm7.align.measured"),
-    ("longer logarithms", escape_experiments, "escape_integrals", scaled(1.002), "beyond.special.slow.measured"),
+    ("the code's gradient", weight_dynamics.vector_population, "gradient", scaled(1.001), "specialization.eq5"),
+    ("a quadrature", weight_dynamics, "planar_mean", scaled(1.001), "specialization.eq5"),
+    ("a flow off balance", balanced, "population_flow", unbalanced, "specialization.eq8.mended"),
+    ("the code's gradient in the remainder", early_growth.vector_population, "gradient", scaled(1.3), "specialization.beyond.strong_first"),
+    ("weak teachers first", early_growth, "covered", teachers_exchanged, "specialization.beyond.strong_first.measured"),
+    ("a sum for a difference", formulas, "difference_rate", lambda f: lambda h, k, S: (k - h) * (h - k + S), "specialization.thm7.measured"),
+    ("alignment by the square root", flow_experiments, "final_angles", lambda f: lambda *args: tuple(x**0.5 for x in f(*args)), "specialization.thm7.alignment.measured"),
+    ("longer logarithms", escape_experiments, "escape_integrals", scaled(1.002), "specialization.beyond.slow.measured"),
 ]  # fmt: skip
 
 
@@ -135,9 +139,10 @@ def test_refuted_statements_appear_again_as_mended():
     names = [
         n
         for n, c in CLAIMS.items()
-        if n.startswith(("special.eq", "special.thm7", "special.sym")) and c.expected is Verdict.REFUTED
+        if n.startswith(("specialization.eq", "specialization.thm7", "specialization.sym"))
+        and c.expected is Verdict.REFUTED
     ]
-    assert {"special.eq8", "special.thm7.align", "special.sym_breaking"} <= set(names)
+    assert {"specialization.eq8", "specialization.thm7.alignment", "specialization.sym_breaking"} <= set(names)
     for name in names:
         assert CLAIMS[f"{name}.mended"].expected is Verdict.PROVED
 
@@ -161,7 +166,7 @@ def test_the_angle_opens_as_the_population_gradient_says():
     for _ in range(60):
         a, strength, length, opened = *rng.uniform(0.3, 2, 3), rng.uniform(0.01, 3)
         w = length * np.array([-np.cos(opened), np.sin(opened)])
-        slope = -population.gradient(TwoLayerReLU([w], [a]), TwoLayerReLU([[strength, 0.0]])).hidden[0]
+        slope = -population.gradient(TwoLayer([w], [a]), TwoLayer([[strength, 0.0]])).hidden[0]
         across = np.array([np.sin(opened), np.cos(opened)])  # the way in which the angle to the teacher falls
         assert slope @ across / length == pytest.approx(rate(opened, a * strength, length), rel=1e-12)
 
@@ -219,4 +224,4 @@ def test_the_quadrature_knows_second_moments():
 
 def test_a_student_that_does_not_turn_is_named():
     with pytest.raises(ValueError, match="has not turned"):
-        escape_experiments.escape_time(TwoLayerReLU([[-1.0, 1e-3]], [1.0]), 1.0, train_output=False)
+        escape_experiments.escape_time(TwoLayer([[-1.0, 1e-3]], [1.0]), 1.0, train_output=False)

@@ -13,8 +13,8 @@ import torch
 from scipy.stats import spearmanr
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from proofs import ledger
-from proofs.claims import CheckFailed, Effort, Verdict
+from proofs.engine import ledger
+from proofs.engine.claims import CheckFailed, Effort, Verdict
 from proofs.specialization import deep_experiments, figure_experiments, image_experiments, setup_experiments
 from proofs.specialization.coverage import coverage_epochs, interval, rank_correlations
 from proofs.specialization.ensembles import flow_of, students_of, teachers_of, train_pairs
@@ -67,7 +67,7 @@ def test_settings_that_train_are_not_refuted(name, value, monkeypatch):
         setup_experiments, "train", lambda *args, **options: type("Runs", (), {"diverged": [((0,), 4)]})()
     )
     try:
-        assert checked("special.setup") is Verdict.FAILED
+        assert checked("specialization.setup") is Verdict.FAILED
     finally:
         setup_experiments._printed_run.cache_clear()
 
@@ -78,12 +78,12 @@ def test_a_scaling_that_is_wrong_is_caught(factor, monkeypatch):
     monkeypatch.setattr(
         setup_experiments, "step_of_descent", lambda w, v, y, x, z, rate: step(w, v, y, factor * x, z, rate * x[0])
     )
-    assert checked("special.setup.scaling") is Verdict.FAILED
+    assert checked("specialization.setup.scaling") is Verdict.FAILED
 
 
 def test_the_step_whose_scaling_is_proved_is_the_trainers():
     student, teacher, batches = small_problem()
-    from solvers.training import train
+    from solvers.dynamics.training import train
 
     w, v = (np.asarray(p) for p in student.weights)
     x = batches[0, :1]

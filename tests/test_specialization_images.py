@@ -11,9 +11,9 @@ import pytest
 from alignmath.networks import ConvReLU, random_student
 from examples.specialization import plot_images
 from proofs.specialization.image_runs import falling, pruned_teacher
+from solvers.dynamics.training import train
+from solvers.dynamics.training.measures import rho_mean
 from solvers.images import ImageSet, digits
-from solvers.training import train
-from solvers.training.measures import rho_mean
 
 
 @pytest.fixture(scope="module")

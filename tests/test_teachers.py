@@ -119,7 +119,7 @@ TEACHER = DeepReLU((np.ones((3, 2)), np.ones((1, 3))))
         (lambda: random_student(TEACHER, 0.5, RNG), "factor is 0.5"),
         (lambda: random_student(TEACHER, 2, RNG, scale=0), "scale is 0"),
         (lambda: random_student(TEACHER, 2, RNG, batch=3), "expected a shape"),
-        (lambda: random_student(3, 2, RNG), "teacher is int; expected a TwoLayerReLU"),
+        (lambda: random_student(3, 2, RNG), "teacher is int; expected a TwoLayer"),
         (lambda: prune(None, 0.5), "network is NoneType"),
         (lambda: prune(TEACHER, None), "keep is None"),
         (lambda: ConvReLU((np.ones((2, 1, 3, 3)),), np.ones((2, 2)), strides=2), "strides is 2; expected 1 integers"),

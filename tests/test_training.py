@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 import torch
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayerReLU, random_student, random_teacher
-from solvers.modules import from_module, to_module
-from solvers.solution import RunStatus
-from solvers.training import Gaussian, Sphere, Uniform, data, epoch_inputs, epoch_order, train
-from solvers.training.inputs import Purpose, stream
-from solvers.training.measures import (
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, random_student, random_teacher
+from solvers.dynamics.training import Gaussian, Sphere, Uniform, data, epoch_inputs, epoch_order, train
+from solvers.dynamics.training.inputs import Purpose, stream
+from solvers.dynamics.training.measures import (
     accuracy,
     best_student,
     best_teacher,
-    correlations,
     evaluation_loss,
     fan_out,
+    node_correlations,
     rho_mean,
 )
+from solvers.modules import from_module, to_module
+from solvers.runs import RunStatus
 
 OPTIONS = {
     "plain": {},
@@ -213,7 +213,7 @@ def test_weights_that_are_finite_and_outputs_that_are_not_are_measured_as_nan():
 KILLED = """
 import sys
 sys.path.insert(0, {tests!r})
-from solvers.training import data
+from solvers.dynamics.training import data
 from test_training import small, train, evaluation_loss
 data._ROOM = 4000  # a few steps between checkpoints
 arguments, options = small(runs=4, epochs=60, momentum=0.5, fresh={fresh}, measures=[evaluation_loss], record=[0, 30, 60])
@@ -313,7 +313,7 @@ def test_layers_of_a_teacher_of_another_depth_count_by_its_own():
         train(students, teacher, Gaussian(4), measures=[rho_mean], **options)
     for layer in (0, 2, 3, -2):
         with pytest.raises(ValueError, match=f"layer is {layer}"):
-            train(students, teacher, Gaussian(4), measures={"c": partial(correlations, layer=layer)}, **options)
+            train(students, teacher, Gaussian(4), measures={"c": partial(node_correlations, layer=layer)}, **options)
 
 
 def test_what_single_precision_cannot_hold_is_refused_by_name():
@@ -433,7 +433,7 @@ def test_given_inputs_and_targets_may_be_shared_or_each_run_its_own():
 def test_measures_are_taken_of_the_students_at_the_epochs_asked_for():
     (students, teacher, law), options = small(runs=5)
     options |= {"record": [0, 2, 3], "keep_weights": True, "evaluation": 80}
-    measures = {"loss": evaluation_loss, "best": best_student, "teachers": best_teacher, "rho": rho_mean, "out": fan_out, "all": correlations}  # fmt: skip
+    measures = {"loss": evaluation_loss, "best": best_student, "teachers": best_teacher, "rho": rho_mean, "out": fan_out, "all": node_correlations}  # fmt: skip
     found = train(students, teacher, law, seed=7, measures=measures, **options)
     assert found.history.batch == (3, 5)
     for run in range(5):
@@ -471,8 +471,8 @@ def test_results_are_of_the_kind_and_shape_of_the_students():
     single = train(random_student(teacher, 2, np.random.default_rng(0)), teacher, law, dtype="float32", **options)
     assert single.students.batch == ()
     assert single.loss.dtype == np.float32
-    one_output = TwoLayerReLU(np.ones((4, 6)) * np.arange(1, 5)[:, None])
-    assert train(one_output, TwoLayerReLU(np.eye(6)[:2]), law, **options).students.widths == (6, 4, 1)
+    one_output = TwoLayer(np.ones((4, 6)) * np.arange(1, 5)[:, None])
+    assert train(one_output, TwoLayer(np.eye(6)[:2]), law, **options).students.widths == (6, 4, 1)
 
 
 def test_settings_of_torch_and_numpy_are_left_alone():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alignmath import TwoLayerReLU, population, vector_population
+from alignmath import TwoLayer, population, vector_population
 from alignmath.networks import DeepReLU, as_deep
 
 OUTPUTS = 3
@@ -59,7 +59,7 @@ def exact_loss(hidden: list[list[mp.mpf]], fan_out: np.ndarray, teacher: DeepReL
 
 @pytest.mark.parametrize("dimension", [2, 3, 10])
 def test_one_output_is_the_scalar_population_loss(dimension):
-    student, teacher = (TwoLayerReLU(net.weights[0], net.weights[1][0]) for net in hard_pair(dimension, 1))
+    student, teacher = (TwoLayer(net.weights[0], net.weights[1][0]) for net in hard_pair(dimension, 1))
     deep = as_deep(student), as_deep(teacher)
     expected = population.gradient(student, teacher)
     found = vector_population.gradient(*deep)
@@ -244,7 +244,7 @@ ONE = DeepReLU(([[1.0, 0.0]], [[1.0]]))
         (lambda: vector_population.loss(DeepReLU(([[1.0, 0]], [[1.0], [1.0]])), ONE), "2 outputs and the teacher 1"),
         (lambda: vector_population.loss(DeepReLU(ONE.weights, ([0.0], [0.0])), ONE), "no biases"),
         (lambda: vector_population.loss(ONE, DeepReLU((*ONE.weights, [[1.0]]))), "two layers of weights"),
-        (lambda: vector_population.loss(TwoLayerReLU([[1.0, 0]]), ONE), r"pass DeepReLU\(\(W, V\)\), or as_deep"),
+        (lambda: vector_population.loss(TwoLayer([[1.0, 0]]), ONE), r"pass DeepReLU\(\(W, V\)\), or as_deep"),
         (lambda: vector_population.loss(ONE, ONE, 0), "scale is 0"),
         (lambda: vector_population.loss(ONE, ONE, math.nan), "scale is nan"),
         (lambda: vector_population.loss(DeepReLU((np.ones((2, 1, 2)), np.ones((2, 1, 1)))), DeepReLU((np.ones((5, 1, 2)), np.ones((5, 1, 1))))), "do not broadcast"),

@@ -3,7 +3,7 @@
 For `(u, v) ~ N(0, [[a, c], [c, b]])` the *dual* of s is `E[s(u) s(v)]`, that of its derivative `E[s'(u) s'(v)]`.
 `RELU`, `leaky_relu`, `STEP`, `ABS`, `ERF`, `EXP`, `SIN`, `COS` and `monomial` have closed forms; `SOFTPLUS`, `TANH`,
 `SIGMOID`, `GELU`, `SILU` and what `from_functions` makes go by Hermite series, see
-`alignmath.hermite`. Conditions 3.1 and 3.2 of the gradient-descent paper (arXiv:1811.03804) are methods.
+`alignmath.hermite`. Conditions 3.1 and 3.2 of the wide_networks paper (arXiv:1811.03804) are methods.
 """
 
 from .base import Activation

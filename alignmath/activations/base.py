@@ -61,7 +61,7 @@ class Activation:
 
     @cached_property
     def c_sigma(self) -> float:
-        """`1 / E[s(u)^2]` for `u ~ N(0, 1)`: the scaling of the gradient-descent paper, after its (2)."""
+        """`1 / E[s(u)^2]` for `u ~ N(0, 1)`: the scaling of the wide_networks paper, after its (2)."""
         one = np.ones(())
         square = float(self._dual(one, one, one))
         if square == 0:

@@ -1,7 +1,7 @@
 """Gram matrices and kernels of wide networks: limits, as the width grows, of what random initial weights give.
 
-`gram` is the matrix `K^(H)` of the gradient-descent paper (arXiv:1811.03804), whose least eigenvalue sets the rate of
-gradient descent: Definitions 5.1, 6.1 and 7.1, with their slips corrected (docs/theory/gram.md). `tangent` and
+`gram` is the matrix `K^(H)` of the wide_networks paper (arXiv:1811.03804), whose least eigenvalue sets the rate of
+gradient descent: Definitions 5.1, 6.1 and 7.1, with their slips corrected (docs/theory/wide_networks.md). `tangent` and
 `conjugate` are the neural tangent kernel and the kernel of the outputs at initialisation (NNGP) of fully connected
 networks in the usual parametrisation.
 
@@ -42,7 +42,7 @@ def gram(
     block_size: int | None = None,
     progress: bool = False,
 ) -> Array:
-    """`K^(H)` of the gradient-descent paper: `(n, n)`, symmetric; or the same of another layer.
+    """`K^(H)` of the wide_networks paper: `(n, n)`, symmetric; or the same of another layer.
 
     X: inputs `(n, d)`, of any lengths (the paper's have length 1); for "convolutional_resnet" `(n, d_0, p)`, d_0
         channels of p pixels. NumPy or torch, with gradients in X.
@@ -53,8 +53,8 @@ def gram(
 
     With `A_ij` the 2 x 2 covariance of inputs i and j before a layer, fully connected networks have `K^(h) = c
     E_A[s(u) s(v)]` for h < H and `K^(H) = c K^(H-1) E_A[s'(u) s'(v)]`, `c = activation.c_sigma`, A made of `K^(H-1)`
-    in the last too. Layers above h multiply by `c E_A[s'(u) s'(v)]` each (docs/theory/gram.md). Raises `ValueError` for
-    bad input.
+    in the last too. Layers above h multiply by `c E_A[s'(u) s'(v)]` each (docs/theory/wide_networks.md). Raises
+    `ValueError` for bad input.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture!r}; expected one of {list(ARCHITECTURES)}")

@@ -1,6 +1,6 @@
 """Networks as frozen containers of their weights, and the teachers and students used throughout.
 
-`two_layer`: `TwoLayerReLU`, scalar outputs, and its named teachers; `deep`: `DeepReLU`, any depth, outputs and
+`two_layer`: `TwoLayer`, scalar outputs, and its named teachers; `deep`: `DeepReLU`, any depth, outputs and
 biases; `convolutional`: `ConvReLU`; `teachers`: random teachers and over-realised students of the specialization
 paper, pruning.
 """
@@ -8,12 +8,12 @@ paper, pruning.
 from .convolutional import ConvReLU
 from .deep import DeepReLU, as_deep
 from .teachers import prune, random_student, random_teacher
-from .two_layer import TwoLayerReLU, gaussian_weights, orthonormal, planar, regular_polygon
+from .two_layer import TwoLayer, gaussian_weights, orthonormal, planar, regular_polygon
 
 __all__ = [
     "ConvReLU",
     "DeepReLU",
-    "TwoLayerReLU",
+    "TwoLayer",
     "as_deep",
     "gaussian_weights",
     "orthonormal",

@@ -1,7 +1,7 @@
 """Convolutional ReLU networks: odd square kernels, zero padding, strides, mean over the positions, a linear output.
 
-The ConvNets of the specialization paper's Section 6 (`special.fig8`). A node is a channel; its activations are those at
-every position.
+The ConvNets of the specialization paper's Section 6 (`specialization.fig8`). A node is a channel; its activations are
+those at every position.
 """
 
 from __future__ import annotations

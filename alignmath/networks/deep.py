@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..arrays import Array, as_floating, broadcast_batches, namespace
-from .two_layer import TwoLayerReLU
+from .two_layer import TwoLayer
 
 __all__ = ["DeepReLU", "as_deep", "checked_layers"]
 
@@ -82,9 +82,9 @@ class DeepReLU:
         return self.activations(x)[-1]
 
 
-def as_deep(network: TwoLayerReLU | DeepReLU) -> DeepReLU:
-    """The network as a `DeepReLU`; a `TwoLayerReLU` has one output and no biases."""
-    if isinstance(network, TwoLayerReLU):
+def as_deep(network: TwoLayer | DeepReLU) -> DeepReLU:
+    """The network as a `DeepReLU`; a `TwoLayer` has one output and no biases."""
+    if isinstance(network, TwoLayer):
         return DeepReLU((network.hidden, network.output[..., None, :]))
     return network
 

@@ -18,7 +18,7 @@ from array_api_compat import is_torch_array
 from ..arrays import Array, as_floating, as_number, as_order, namespace, polar
 from .convolutional import ConvReLU
 from .deep import DeepReLU, as_deep
-from .two_layer import TwoLayerReLU
+from .two_layer import TwoLayer
 
 __all__ = ["prune", "random_student", "random_teacher"]
 
@@ -72,7 +72,7 @@ def random_teacher(
 
 
 def random_student(
-    teacher: TwoLayerReLU | DeepReLU | ConvReLU,
+    teacher: TwoLayer | DeepReLU | ConvReLU,
     factor: float,
     rng: np.random.Generator,
     *,
@@ -106,7 +106,7 @@ def random_student(
     return DeepReLU(tuple(weight[..., 0, 0] for weight in weights), given)
 
 
-def prune(network: TwoLayerReLU | DeepReLU | ConvReLU, keep: float | Sequence[float]) -> Any:
+def prune(network: TwoLayer | DeepReLU | ConvReLU, keep: float | Sequence[float]) -> Any:
     """The network without its weak nodes: in each hidden layer those of largest strength stay, in their order.
 
     keep: the share of nodes that stay, in `(0, 1]`, rounded up; one number or one for each hidden layer. The strength
@@ -145,8 +145,8 @@ def prune(network: TwoLayerReLU | DeepReLU | ConvReLU, keep: float | Sequence[fl
 
 def _as_layers(network: Any, name: str) -> DeepReLU | ConvReLU:
     """The network with its layers in a tuple; `ValueError` for what is none."""
-    if not isinstance(network, TwoLayerReLU | DeepReLU | ConvReLU):
-        raise ValueError(f"{name} is {type(network).__name__}; expected a TwoLayerReLU, DeepReLU or ConvReLU")
+    if not isinstance(network, TwoLayer | DeepReLU | ConvReLU):
+        raise ValueError(f"{name} is {type(network).__name__}; expected a TwoLayer, DeepReLU or ConvReLU")
     return network if isinstance(network, ConvReLU) else as_deep(network)
 
 

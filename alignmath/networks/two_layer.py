@@ -1,7 +1,7 @@
 """Two-layer ReLU networks `F(x) = sum_j a_j relu(w_j . x)`, and the teachers used throughout.
 
 A network is a frozen container of its weights; leading dimensions of the weights are a batch of networks. The
-alignment paper's teacher and students (its Section 2, definition `align.def.network`) have output weights 1, which
+alignment paper's teacher and students (its Section 2, definition `alignment.def.network`) have output weights 1, which
 is the default here.
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from ..arrays import Array, as_floating, as_order, broadcast_batches, namespace, polar
 
-__all__ = ["TwoLayerReLU", "gaussian_weights", "orthonormal", "planar", "regular_polygon"]
+__all__ = ["TwoLayer", "gaussian_weights", "orthonormal", "planar", "regular_polygon"]
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLayerReLU:
+class TwoLayer:
     """`F(x) = sum_j output_j relu(hidden_j . x)`, or a batch of such networks.
 
     hidden: `(..., m, d)`, the hidden weight vectors of m neurons on inputs of dimension d.
@@ -94,7 +94,7 @@ def _stretched(array: Array, shape: tuple[int, ...]) -> Array:
     return array if tuple(array.shape) == shape else namespace(array).broadcast_to(array, shape)
 
 
-def planar(angles: Any, lengths: Any = 1.0) -> TwoLayerReLU:
+def planar(angles: Any, lengths: Any = 1.0) -> TwoLayer:
     """The network in the plane with neurons `lengths_j (cos angles_j, sin angles_j)` and output weights 1.
 
     angles: `(..., m)`, radians. lengths: broadcast against `angles`, non-negative.
@@ -107,29 +107,29 @@ def planar(angles: Any, lengths: Any = 1.0) -> TwoLayerReLU:
     broadcast_batches(angles=angles.shape, lengths=lengths.shape)
     if bool(xp.any(lengths < 0)):
         raise ValueError("lengths has a negative entry; turn the angle by pi instead")
-    return TwoLayerReLU(xp.stack([lengths * xp.cos(angles), lengths * xp.sin(angles)], axis=-1))
+    return TwoLayer(xp.stack([lengths * xp.cos(angles), lengths * xp.sin(angles)], axis=-1))
 
 
-def regular_polygon(neurons: int, length: float = 1.0, phase: float = 0.0) -> TwoLayerReLU:
+def regular_polygon(neurons: int, length: float = 1.0, phase: float = 0.0) -> TwoLayer:
     """Teacher in the plane whose neurons of equal `length` point at the corners of a regular polygon, the first at
     `phase`."""
     neurons = as_order(neurons, "neurons", least=1, most=10**6)
     return planar(phase + 2 * np.pi * np.arange(neurons) / neurons, float(length))
 
 
-def orthonormal(neurons: int, dimension: int) -> TwoLayerReLU:
+def orthonormal(neurons: int, dimension: int) -> TwoLayer:
     """Teacher whose neurons are the first `neurons` unit vectors of R^dimension."""
     dimension = as_order(dimension, "dimension", least=1, most=10**5)
     neurons = as_order(neurons, "neurons", least=1, most=dimension, why=f", the orthonormal vectors of R^{dimension}")
-    return TwoLayerReLU(np.eye(dimension)[:neurons])
+    return TwoLayer(np.eye(dimension)[:neurons])
 
 
 def gaussian_weights(
     neurons: int, dimension: int, rng: np.random.Generator, *, scale: float = 1.0, batch: tuple[int, ...] = ()
-) -> TwoLayerReLU:
+) -> TwoLayer:
     """Network(s) with independent hidden weights `N(0, scale^2)` and output weights 1; `batch` networks at once."""
     neurons = as_order(neurons, "neurons", least=1, most=10**9)
     dimension = as_order(dimension, "dimension", least=1, most=10**9)
     if not isinstance(batch, tuple):
         raise ValueError(f"batch is {batch!r}; expected a shape, such as (1000,)")
-    return TwoLayerReLU(scale * rng.standard_normal((*batch, neurons, dimension)))
+    return TwoLayer(scale * rng.standard_normal((*batch, neurons, dimension)))

@@ -7,8 +7,8 @@ fan-outs; `observers`: which student nodes see the boundary of which others (spe
 
 from .condensation import Condensation, is_condensed
 from .correlation import Match, best_match, correlations, covered, fan_out_norms, mean_best, relu_correlation
-from .mixture import Mixture, TopDown, fan_out_strength, mixture, recursive_gradient, top_down
-from .observers import observers
+from .mixture_matrices import Mixture, TopDown, fan_out_strength, mixture, recursive_gradient, top_down
+from .observation import observers
 
 __all__ = [
     "Condensation",

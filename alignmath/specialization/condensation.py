@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import as_number
-from ..networks import TwoLayerReLU
+from ..networks import TwoLayer
 
 __all__ = ["Condensation", "is_condensed"]
 
@@ -36,7 +36,7 @@ class Condensation:
 
 
 def is_condensed(
-    student: TwoLayerReLU, teacher: TwoLayerReLU, tolerance: float = 1e-6, *, negligible: float = 0.0
+    student: TwoLayer, teacher: TwoLayer, tolerance: float = 1e-6, *, negligible: float = 0.0
 ) -> Condensation:
     """Whether each student neuron lies on the line of a teacher neuron. min_norm paper, Definition 4.1.
 
@@ -78,7 +78,7 @@ def is_condensed(
     return Condensation(not np.any(groups == -1), groups, opposite, found, stray)
 
 
-def _polar(network: TwoLayerReLU) -> tuple[np.ndarray, np.ndarray]:
+def _polar(network: TwoLayer) -> tuple[np.ndarray, np.ndarray]:
     """Lengths and unit vectors of the hidden weights, 0 for 0; without overflow or underflow of the squares."""
     hidden = np.asarray(network.hidden, dtype=float)
     size = np.abs(hidden).max(axis=1, keepdims=True)

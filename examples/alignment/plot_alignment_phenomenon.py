@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from alignmath.networks import TwoLayerReLU, gaussian_weights, regular_polygon
+from alignmath.networks import TwoLayer, gaussian_weights, regular_polygon
 from examples.style import BLUE, GREY, ORANGE, new_figure, run
 from proofs.alignment.experiments import angle_to_nearest
-from solvers.descent import descend
+from solvers.dynamics.descent import descend
 
 _SEED, _STUDENTS, _STEP, _SAMPLES = 27, 10, 0.05, 2_000
 _OPPOSITE_SEED = 15
@@ -43,7 +43,7 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
         ("sampled", sampled, teacher),
         ("opposite", opposite, pentagon),
     ):
-        networks = TwoLayerReLU(found.hidden)
+        networks = TwoLayer(found.hidden)
         data |= {
             f"{name}_students": found.hidden,
             f"{name}_teacher": target.hidden,

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from examples.style import BLUE, GREEN, GREY, ORANGE, new_figure, run
-from proofs.beyond.alignment import fitted_slope, single_neuron_flow
+from proofs.alignment.beyond.higher_dimensions import fitted_slope, single_neuron_flow
 
 _SEED = 0
 

@@ -16,12 +16,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alignmath.networks import TwoLayerReLU
-from alignmath.sectors import sector_probabilities, sector_probability_bound
+from alignmath.networks import TwoLayer
+from alignmath.plane.sectors import sector_probabilities, sector_probability_bound
 from examples.min_norm.training import TEACHER, objectives, squared_norms, train, uniform_inputs
 from examples.style import BLUE, GREY, ORANGE, RED, new_figure, run
-from solvers.interpolation import min_norm
-from solvers.penalized import penalized
+from solvers.interpolation.minimum_norm import min_norm
+from solvers.interpolation.weight_decay import penalized
 
 PENALTY = 4e-4
 NEAR = 0.05
@@ -64,7 +64,7 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     return data
 
 
-def _around_lines(networks: TwoLayerReLU) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _around_lines(networks: TwoLayer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Angle of each neuron to the nearest of the teacher's lines, radians, and its share of the mass, `(..., m)`; the share of the mass opposite to a teacher neuron, `(...)`."""
     turned = networks.polar_angles[..., None] - TEACHER.polar_angles
     to_line = np.abs(np.mod(turned + np.pi / 2, np.pi) - np.pi / 2)
@@ -205,7 +205,7 @@ def describe(data: Mapping[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw and save the figure; print the table of the runs."""
-    path = run(argv, "condensation", compute, draw, "Figure 4: SGD with weight decay condenses", describe)
+    path = run(argv, "min_norm_condensation", compute, draw, "Figure 4: SGD with weight decay condenses", describe)
     with np.load(path.with_suffix(".npz")) as data:
         print(table(data))
 

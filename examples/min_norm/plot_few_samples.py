@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from alignmath.networks import TwoLayerReLU
-from alignmath.sectors import sector_probabilities, sector_probability, sector_probability_bound
+from alignmath.networks import TwoLayer
+from alignmath.plane.sectors import sector_probabilities, sector_probability, sector_probability_bound
 from examples.min_norm.recovery import is_minimal
 from examples.min_norm.training import TEACHER
 from examples.style import BLUE, ORANGE, RED, new_figure, run
-from proofs.beyond.recovery import wilson
+from proofs.min_norm.beyond.recovery_odds import wilson
 from proofs.min_norm.experiments import recoveries
 
 _SAMPLES, _SEED = 20, 62
-_TEACHERS = {"(+, +, +)": TEACHER, "(+, +, −)": TwoLayerReLU(TEACHER.hidden, np.array([1.0, 1.0, -1.0]))}
+_TEACHERS = {"(+, +, +)": TEACHER, "(+, +, −)": TwoLayer(TEACHER.hidden, np.array([1.0, 1.0, -1.0]))}
 
 
 # %%
@@ -148,7 +148,7 @@ def main(argv: list[str] | None = None) -> None:
     """Draw and save the figure."""
     run(
         argv,
-        "few_samples",
+        "min_norm_few_samples",
         compute,
         draw,
         "Twenty samples: how often the minimum-norm interpolant is the teacher",

@@ -14,31 +14,31 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from alignmath.networks import TwoLayerReLU, orthonormal
-from alignmath.sectors import sector_probabilities, sector_probability, sector_probability_bound
+from alignmath.networks import TwoLayer, orthonormal
+from alignmath.plane.sectors import sector_probabilities, sector_probability, sector_probability_bound
 from examples.min_norm.recovery import recovered
 from examples.min_norm.training import TEACHER
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
-from proofs.beyond.recovery import wilson
+from proofs.min_norm.beyond.recovery_odds import wilson
 
 _SEED = 64
 
 
-def _five_neurons() -> TwoLayerReLU:
+def _five_neurons() -> TwoLayer:
     """Five random neurons with random signs, drawn until no two lines are closer than 15 degrees."""
     rng = np.random.default_rng(_SEED)
     while True:
         angles, signs = rng.uniform(0, 2 * np.pi, 5), rng.choice([-1.0, 1.0], 5)
-        teacher = TwoLayerReLU(np.stack([np.cos(angles), np.sin(angles)], axis=1), signs)
+        teacher = TwoLayer(np.stack([np.cos(angles), np.sin(angles)], axis=1), signs)
         if 2 * np.pi * sector_probabilities(teacher).min() >= np.radians(15):
             return teacher
 
 
-TEACHERS: dict[str, TwoLayerReLU] = {
+TEACHERS: dict[str, TwoLayer] = {
     "120°, (+, +, +)": TEACHER,
-    "120°, (+, +, −)": TwoLayerReLU(TEACHER.hidden, np.array([1.0, 1.0, -1.0])),
+    "120°, (+, +, −)": TwoLayer(TEACHER.hidden, np.array([1.0, 1.0, -1.0])),
     "two orthonormal neurons": orthonormal(2, 2),
-    "one neuron": TwoLayerReLU(np.array([[1.0, 0.0]])),
+    "one neuron": TwoLayer(np.array([[1.0, 0.0]])),
     "five random neurons": _five_neurons(),
 }
 _LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"), (GREY, "v", (0, (5, 1, 1, 1))))
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     """Draw and save the figure."""
     run(
         argv,
-        "recovery_probability",
+        "min_norm_recovery_probability",
         compute,
         draw,
         "Probability that the minimum-norm interpolant is the teacher, against the number of samples",

@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 
 from examples.min_norm.training import TEACHER, objectives, squared_norms, train, uniform_inputs
 from examples.style import BLUE, GREEN, RED, new_figure, run
-from solvers.interpolation import min_norm
-from solvers.penalized import largest_penalty, penalty_path
+from solvers.interpolation.minimum_norm import min_norm
+from solvers.interpolation.weight_decay import largest_penalty, penalty_path
 
 _SAMPLES, _WIDTH, _BATCH, _RATE, _SEED = 40, 100, 8, 0.1, 61
 _LAST = 1e-6
@@ -114,7 +114,14 @@ def describe(data: Mapping[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw and save the figure."""
-    run(argv, "weight_decay_path", compute, draw, "Squared norm and training error against weight decay", describe)
+    run(
+        argv,
+        "min_norm_weight_decay_path",
+        compute,
+        draw,
+        "Squared norm and training error against weight decay",
+        describe,
+    )
 
 
 if __name__ == "__main__":

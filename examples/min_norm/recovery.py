@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from alignmath.networks import TwoLayerReLU
-from alignmath.planar import dual_certificate, dual_peak
-from solvers.recovery import is_recoverable
+from alignmath.networks import TwoLayer
+from alignmath.plane.certificate import dual_certificate
+from alignmath.plane.dual import dual_peak
+from solvers.interpolation.recovery import is_recoverable
 
 __all__ = ["is_minimal", "recovered"]
 
@@ -17,12 +18,12 @@ _SAME = 1e-7
 """Squared norms that differ by at most this share are equal."""
 
 
-def is_minimal(teacher: TwoLayerReLU, squared_norm: Any) -> np.ndarray:
+def is_minimal(teacher: TwoLayer, squared_norm: Any) -> np.ndarray:
     """Whether a least squared norm is the teacher's own, `2 sum_k |a_k| |b_k|`, to 1e-7 of it; above that it cannot be, as the teacher interpolates too."""
     return np.asarray(squared_norm) >= (1 - _SAME) * _own(teacher)
 
 
-def recovered(teacher: TwoLayerReLU, samples: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def recovered(teacher: TwoLayer, samples: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """For `draws` sets of uniform samples of the circle: is the teacher of least norm, and do the closed-form multipliers prove it; bool each.
 
     Where they do not (`dual_certificate` raises, or the bound computed from them is too low), `is_recoverable` decides.
@@ -36,11 +37,11 @@ def recovered(teacher: TwoLayerReLU, samples: int, draws: int, seed: int) -> tup
     return found, closed
 
 
-def _own(teacher: TwoLayerReLU) -> float:
+def _own(teacher: TwoLayer) -> float:
     return 2 * math.fsum(np.abs(teacher.output) * teacher.lengths)
 
 
-def _proved(teacher: TwoLayerReLU, points: np.ndarray) -> bool:
+def _proved(teacher: TwoLayer, points: np.ndarray) -> bool:
     try:
         multipliers = dual_certificate(teacher, points)
     except ValueError:  # some sector has no two points that serve

@@ -1,6 +1,6 @@
 """SGD with weight decay for many small data sets at once, in the setting of Section 6 of the min-norm paper.
 
-The loss is `1/(2n) sum_i (f(x_i) - y_i)^2 + (penalty/2) sum_j (a_j^2 + |b_j|^2)`, that of `solvers.penalized`, whose exact
+The loss is `1/(2n) sum_i (f(x_i) - y_i)^2 + (penalty/2) sum_j (a_j^2 + |b_j|^2)`, that of `solvers.interpolation.weight_decay`, whose exact
 optimum is what a run is compared with.
 """
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from alignmath.networks import TwoLayerReLU, regular_polygon
+from alignmath.networks import TwoLayer, regular_polygon
 
 __all__ = ["TEACHER", "objectives", "squared_norms", "train", "uniform_inputs"]
 
-TEACHER: TwoLayerReLU = regular_polygon(3)
+TEACHER: TwoLayer = regular_polygon(3)
 """Three unit neurons at 120 degrees with output weights 1: the teacher of Section 6."""
 
 _MOMENTUM = 0.9
@@ -30,7 +30,7 @@ def uniform_inputs(samples: int, seed: int, runs: int) -> np.ndarray:
 
 def train(
     points: np.ndarray, labels: np.ndarray, penalty: Any, *, width: int, steps: int, rate: float, batch: int, seed: int
-) -> TwoLayerReLU:
+) -> TwoLayer:
     """A batch of R networks after `steps` of SGD with momentum 0.9, each on its own data set; all in float64.
 
     points: `(R, n, 2)`; labels: `(R, n)`; penalty: weight decay, a number or `(R,)`. Starts are `N(0, 0.3^2)`; every
@@ -64,15 +64,15 @@ def train(
         output_speed = _MOMENTUM * output_speed - now * output_slope
         hidden_speed = _MOMENTUM * hidden_speed - now * hidden_slope
         output, hidden = output + output_speed, hidden + hidden_speed
-    return TwoLayerReLU(hidden, output)
+    return TwoLayer(hidden, output)
 
 
-def squared_norms(networks: TwoLayerReLU) -> np.ndarray:
+def squared_norms(networks: TwoLayer) -> np.ndarray:
     """`sum_j a_j^2 + |b_j|^2` of each network of a batch."""
     return np.sum(networks.output**2, axis=-1) + np.sum(networks.hidden**2, axis=(-2, -1))
 
 
-def objectives(networks: TwoLayerReLU, points: np.ndarray, labels: np.ndarray, penalty: Any) -> np.ndarray:
+def objectives(networks: TwoLayer, points: np.ndarray, labels: np.ndarray, penalty: Any) -> np.ndarray:
     """The regularised loss of each of R networks on its own data `points (R, n, 2)`, `labels (R, n)`."""
     values = np.sum(networks.output[..., None] * np.maximum(networks.hidden @ points.transpose(0, 2, 1), 0), axis=-2)
     return np.mean((values - labels) ** 2, axis=-1) / 2 + np.asarray(penalty) / 2 * squared_norms(networks)

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from examples.specialization.layers import draw_layers, table
 from examples.style import run
 from proofs.specialization.deep_runs import run_deep
-from solvers.training import Gaussian
+from solvers.dynamics.training import Gaussian
 
 
 # %%

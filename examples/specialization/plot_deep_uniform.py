@@ -18,7 +18,7 @@ from examples.specialization.layers import draw_layers, table
 from examples.specialization.plot_deep_layers import describe
 from examples.style import run
 from proofs.specialization.deep_runs import run_deep
-from solvers.training import Uniform
+from solvers.dynamics.training import Uniform
 
 
 # %%

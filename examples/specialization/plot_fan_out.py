@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from examples.specialization.polarity import QUICK_SAMPLES
 from examples.style import BLUE, GREY, ORANGE, new_figure, run
 from proofs.specialization.ensembles import FACTORS, SAMPLES, train_pairs
-from solvers.training.measures import best_student, best_teacher, evaluation_loss, fan_out
+from solvers.dynamics.training.measures import best_student, best_teacher, evaluation_loss, fan_out
 
 _NODES, _POLARITY = 10, 1.0
 

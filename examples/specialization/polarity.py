@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from proofs.specialization.ensembles import FACTORS, SAMPLES, flow_of, train_pairs
-from solvers.training.measures import best_student, evaluation_loss
+from solvers.dynamics.training.measures import best_student, evaluation_loss
 
 __all__ = ["POLARITIES", "QUICK_SAMPLES", "polarity_flows", "polarity_runs"]
 

@@ -1,10 +1,11 @@
-"""The claims of the alignment paper, in its order. Each module holds a section, with its checks; `formulas` holds the formulas they are about."""
+"""The claims of the alignment paper, in its order, then what lies `beyond` it. Each module holds a section, with its checks; `formulas` holds the formulas they are about."""
 
 from __future__ import annotations
 
 from . import (
     alignment_theorem,
     angular_distance,
+    beyond,
     conjectures,
     determinant_theorem,
     determinants,
@@ -77,5 +78,5 @@ _ORDER = [
     "potential",
 ]
 _ALL = {claim.name: claim for module in _MODULES for claim in module.CLAIMS}
-CLAIMS = tuple(_ALL.pop(f"align.{name}") for name in _ORDER)
+CLAIMS = (*(_ALL.pop(f"alignment.{name}") for name in _ORDER), *beyond.CLAIMS)
 assert not _ALL, f"claims without a place in the paper's order: {sorted(_ALL)}"

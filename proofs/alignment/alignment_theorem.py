@@ -13,13 +13,13 @@ import numpy as np
 import sympy as sp
 
 from alignmath import population
-from alignmath.networks import TwoLayerReLU, planar
+from alignmath.networks import TwoLayer, planar
 
-from ..arcs import Numbers, decided, double_zero_margins
-from ..attacks import errors_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
+from .arcs import Numbers, decided, double_zero_margins
 from .determinant_theorem import sampled_students, totals
 from .determinants import row_attack
 from .few_students import no_other_critical_point
@@ -27,7 +27,7 @@ from .few_students import no_other_critical_point
 __all__ = ["CLAIMS"]
 
 _PAPER = "alignment"
-_TEACHER = TwoLayerReLU([[1.0, 0.0]])
+_TEACHER = TwoLayer([[1.0, 0.0]])
 pi = sp.pi
 t, s, w = sp.symbols("t s w", real=True)
 angle = sp.Symbol("theta", real=True)
@@ -35,24 +35,24 @@ rho = sp.Symbol("rho", positive=True)
 
 
 def _by_determinants(effort: Effort) -> Outcome:
-    d = Derivation("align.detcond", "align.zero_loss")
+    d = Derivation("alignment.detcond", "alignment.zero_loss")
     d.argument(
         "reduction",
-        r"Merge equal directions (`align.red.merge`). If a student is aligned with the teacher, the loss is 0 (`align.red.merge.mended`). Otherwise $0<\theta_1<\dots<\theta_m<2\pi$ and, by (2) along $u_i$, $M\rho=b$ with $\rho>0$ (`align.eq4_5`).",
+        r"Merge equal directions (`alignment.red.merge`). If a student is aligned with the teacher, the loss is 0 (`alignment.red.merge.mended`). Otherwise $0<\theta_1<\dots<\theta_m<2\pi$ and, by (2) along $u_i$, $M\rho=b$ with $\rho>0$ (`alignment.eq4_5`).",
         "Merging keeps lengths positive and the loss as it is.",
         refuted_by="a configuration where (2) along $u_i$ and the $i$-th row of $M\\rho-b$ differ",
         attack=lambda: row_attack(effort),
     )
     d.argument(
         "no student left over",
-        r"For $m\ge3$ that is impossible by Theorem A (`align.detcond`). For $m=2$ the only solutions are aligned by Theorem 3.1, for $m=1$ by `align.m1`: impossible too, as no student is aligned. So the loss is 0.",
+        r"For $m\ge3$ that is impossible by Theorem A (`alignment.detcond`). For $m=2$ the only solutions are aligned by Theorem 3.1, for $m=1$ by `alignment.m1`: impossible too, as no student is aligned. So the loss is 0.",
         "Theorem 3.1 and the case $m=1$ need all of (2); Theorem A needs only its components along $u_i$.",
         refuted_by="a critical point with students of positive length and non-zero loss",
         attack=lambda: _search(effort),
     )
     d.argument(
         "zero loss, and the converse",
-        r"Zero loss means that all students are aligned and $\sum_j\rho_j=\rho_0$ (`align.zero_loss`). Conversely such students satisfy (2): Observation 2.1.",
+        r"Zero loss means that all students are aligned and $\sum_j\rho_j=\rho_0$ (`alignment.zero_loss`). Conversely such students satisfy (2): Observation 2.1.",
         "Both are claims of their own.",
         refuted_by="aligned students of the right total length with a gradient",
         attack=lambda: _aligned_attack(effort),
@@ -107,7 +107,7 @@ def _direct(effort: Effort) -> Outcome:
         )
     d.argument(
         "setting up",
-        r"By `align.red.merge.mended`, $L=-h(0)/(4\pi)$, and if a student is at angle 0 the loss is 0. Suppose the directions are distinct, none is 0, and $h(0)<0$.",
+        r"By `alignment.red.merge.mended`, $L=-h(0)/(4\pi)$, and if a student is at angle 0 the loss is 0. Suppose the directions are distinct, none is 0, and $h(0)<0$.",
         "$h(0)\\le0$ as $L\\ge0$; $h(0)=0$ is zero loss.",
         refuted_by=r"a configuration where (2) along $u_i$ and $h(\theta_i)$ differ",
         attack=lambda: row_attack(effort),
@@ -161,14 +161,14 @@ def _direct(effort: Effort) -> Outcome:
     )
     d.argument(
         "not both kinds of arcs",
-        r"A student in $P_\pi$ gives $h(\beta)\ge0$ and $h(\alpha+\pi)\ge0$; one in $N_1$ gives $h(\beta)<0$, one in $N_2$ gives $h(\alpha+\pi)<0$. So there is one student, or one in each of $N_1$ and $N_2$: $m\le2$, excluded by `align.m1` and Theorem 3.1.",
+        r"A student in $P_\pi$ gives $h(\beta)\ge0$ and $h(\alpha+\pi)\ge0$; one in $N_1$ gives $h(\beta)<0$, one in $N_2$ gives $h(\alpha+\pi)<0$. So there is one student, or one in each of $N_1$ and $N_2$: $m\le2$, excluded by `alignment.m1` and Theorem 3.1.",
         "By the tool, on the closures of the arcs.",
         refuted_by=r"a student in $P_\pi$ and one in $N_1$ or $N_2$ whose remainders at the common end do not differ in sign",
         attack=lambda: _margin_attack(effort, "one in Ppi, one in N1", "one in Ppi, one in N2"),
     )
     d.argument(
         "zero loss means alignment",
-        r"So the loss is 0, and all students are aligned with $\sum_j\rho_j=1$ (`align.zero_loss`).",
+        r"So the loss is 0, and all students are aligned with $\sum_j\rho_j=1$ (`alignment.zero_loss`).",
         "The assumption $h(0)<0$ was contradicted in every case.",
         refuted_by="a critical point with students of positive length and non-zero loss",
         attack=lambda: no_other_critical_point(effort, 5, seed=75),
@@ -205,31 +205,38 @@ def _margin_attack(effort: Effort, *cases: str) -> Attack:
 
 CLAIMS = (
     Claim(
-        "align.main",
+        "alignment.main",
         _PAPER,
         "the goal of the paper, Section 2; Theorem B, first proof",
         r"In the plane, for every $m\ge1$: a solution of (2) with all $\rho_i>0$ has all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$; and conversely.",
         Verdict.PROVED,
         _by_determinants,
         uses=(
-            "align.eq4_5",
-            "align.red.merge",
-            "align.red.merge.mended",
-            "align.detcond",
-            "align.thm3.1",
-            "align.m1",
-            "align.obs2.1",
-            "align.zero_loss",
+            "alignment.eq4_5",
+            "alignment.red.merge",
+            "alignment.red.merge.mended",
+            "alignment.detcond",
+            "alignment.thm3.1",
+            "alignment.m1",
+            "alignment.obs2.1",
+            "alignment.zero_loss",
         ),
     ),
     Claim(
-        "align.main.direct",
+        "alignment.main.direct",
         _PAPER,
         "the same; Theorem B, second proof",
         r"In the plane, for every $m\ge1$: a solution of (2) with all $\rho_i>0$ has all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$.",
         Verdict.PROVED,
         _direct,
         assumes=("a convex piecewise linear function is negative on an interval",),
-        uses=("align.eq2", "align.red.merge", "align.red.merge.mended", "align.thm3.1", "align.m1", "align.zero_loss"),
+        uses=(
+            "alignment.eq2",
+            "alignment.red.merge",
+            "alignment.red.merge.mended",
+            "alignment.thm3.1",
+            "alignment.m1",
+            "alignment.zero_loss",
+        ),
     ),
 )

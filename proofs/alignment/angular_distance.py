@@ -17,10 +17,10 @@ from alignmath.angular import (
     von_mises,
 )
 
-from ..attacks import errors_below, none_below, random_angles
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
-from ..exact import angular_system
+from ..engine.attacks import errors_below, none_below, random_angles
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
+from ..engine.exact import angular_system
 from . import formulas
 from .half_plane import definiteness, linear_coefficients
 
@@ -59,10 +59,10 @@ def _fourier_criterion(effort: Effort) -> Outcome:
 
 
 def _semidefinite(effort: Effort) -> Outcome:
-    d = Derivation("align.def5.2.fourier")
+    d = Derivation("alignment.def5.2.fourier")
     d.argument(
         "quadratic form",
-        r"The coefficients of an AD function are not negative (`align.def5.2.fourier`): $z^\top Mz=\sum_n\hat F(n)\,|\sum_jz_je^{in\theta_j}|^2\ge0$.",
+        r"The coefficients of an AD function are not negative (`alignment.def5.2.fourier`): $z^\top Mz=\sum_n\hat F(n)\,|\sum_jz_je^{in\theta_j}|^2\ge0$.",
         _ABSOLUTE[0].upper() + _ABSOLUTE[1:] + ".",
         refuted_by="an AD function and angles for which M has a negative eigenvalue",
         attack=lambda: _eigenvalue_attack(effort),
@@ -129,7 +129,7 @@ def _profile_is_angular(effort: Effort) -> Outcome:
     profile_coefficients(d)
     d.argument(
         "so it is an AD function",
-        r"No Fourier coefficient is negative; so $F$ is an AD function (`align.def5.2.fourier`).",
+        r"No Fourier coefficient is negative; so $F$ is an AD function (`alignment.def5.2.fourier`).",
         "$F$ is continuous.",
         refuted_by="a function h with a negative double integral",
         attack=lambda: _double_integral_attack(effort, (ARC_COSINE,)),
@@ -173,11 +173,11 @@ def _zero(effort: Effort) -> Outcome:
 
 
 def _linear(effort: Effort) -> Outcome:
-    d = Derivation("align.lem4.5")
+    d = Derivation("alignment.lem4.5")
     linear_coefficients(d)
     d.argument(
         "AD and definite",
-        r"No Fourier coefficient of $\pi-|t|$ is negative, so it is an AD function (`align.def5.2.fourier`), and $M\succ0$ without antipodal pairs is Lemma 4.5.",
+        r"No Fourier coefficient of $\pi-|t|$ is negative, so it is an AD function (`alignment.def5.2.fourier`), and $M\succ0$ without antipodal pairs is Lemma 4.5.",
         "This is Definition 5.7.",
         refuted_by="angles without antipodal pair where $[\\pi-\\theta_{ij}]$ has no positive least eigenvalue",
         attack=lambda: _definite_attack(effort),
@@ -202,13 +202,13 @@ def _profile_is_definite(effort: Effort) -> Outcome:
     profile_coefficients(d)
     definiteness(d, effort, ARC_COSINE, "even")
     return d.proved(
-        "all even Fourier coefficients are positive; no conjecture needed. In fact $M\\succ0$ up to two antipodal pairs (`beyond.align.nullity`)"
+        "all even Fourier coefficients are positive; no conjecture needed. In fact $M\\succ0$ up to two antipodal pairs (`alignment.beyond.nullity`)"
     )
 
 
 CLAIMS = (
     Claim(
-        "align.def5.2.fourier",
+        "alignment.def5.2.fourier",
         _PAPER,
         "Definition 5.2, by Fourier coefficients (the argument of Appendix D, which is missing)",
         r"A continuous $F$ is an AD function if and only if $\hat F(n)\ge0$ for all $n$.",
@@ -217,36 +217,38 @@ CLAIMS = (
         assumes=(_ABSOLUTE,),
     ),
     Claim(
-        "align.prop5.4",
+        "alignment.prop5.4",
         _PAPER,
         "Proposition 5.4 (Appendix D.1 is missing)",
         r"For an AD function $g$ and any angles, the associated matrix $M$ is positive semi-definite.",
         Verdict.PROVED,
         _semidefinite,
         assumes=(_ABSOLUTE,),
-        uses=("align.def5.2.fourier",),
+        uses=("alignment.def5.2.fourier",),
     ),
     Claim(
-        "align.thm5.6",
+        "alignment.thm5.6",
         _PAPER,
         "Theorem 5.6 (Appendix D.2 is missing)",
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ is an AD function: $\hat F(n)=\frac{4}{\pi(n^2-1)^2}$ for even $n$, $\frac\pi4$ for $n=\pm1$, and 0 for other odd $n$.",
         Verdict.PROVED,
         _profile_is_angular,
-        uses=("align.def5.2.fourier",),
+        uses=("alignment.def5.2.fourier",),
     ),
-    Claim("align.ad.zero", _PAPER, "Section 5.2", r"$g\equiv0$ is an AD function with $M=0$.", Verdict.PROVED, _zero),
     Claim(
-        "align.pad.linear",
+        "alignment.ad.zero", _PAPER, "Section 5.2", r"$g\equiv0$ is an AD function with $M=0$.", Verdict.PROVED, _zero
+    ),
+    Claim(
+        "alignment.pad.linear",
         _PAPER,
         "Section 5.2, after Definition 5.7",
         r"$f=\pi-\theta$ gives a PAD function.",
         Verdict.PROVED,
         _linear,
-        uses=("align.lem4.5", "align.def5.2.fourier"),
+        uses=("alignment.lem4.5", "alignment.def5.2.fourier"),
     ),
     Claim(
-        "align.pad.f",
+        "alignment.pad.f",
         _PAPER,
         "Section 5.2 (there conditional on Conjecture 5.8)",
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ gives a PAD function: $M\succ0$ for distinct angles without antipodal pair.",
@@ -256,6 +258,6 @@ CLAIMS = (
             "a continuous function with absolutely summable Fourier coefficients equals its Fourier series",
             "Vandermonde's determinant for general m",
         ),
-        uses=("align.thm5.6",),
+        uses=("alignment.thm5.6",),
     ),
 )

@@ -12,10 +12,10 @@ from sympy.simplify.fu import TR8
 
 from alignmath.angular import AngularDistance
 
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation, is_zero
-from ..exact import angular_system, replaced_determinants
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation, is_zero
+from ..engine.exact import angular_system, replaced_determinants
 from . import formulas
 
 __all__ = ["CLAIMS", "bump", "decaying"]
@@ -34,7 +34,7 @@ def bump(u: Any, constant: Any = 1, width: Any = 1) -> Any:
 
 
 def _refute_determinants(effort: Effort) -> Outcome:
-    d = Derivation("align.def5.2.fourier")
+    d = Derivation("alignment.def5.2.fourier")
     beyond = sp.Symbol("delta", positive=True)
     for argument, value, where in ((e - beyond, c + beyond, "before"), (e + beyond, c, "after")):
         d.identity(
@@ -56,7 +56,7 @@ def _refute_determinants(effort: Effort) -> Outcome:
         c + e**2 * g,
         positive={c: (c, "domain"), e: (e, "domain"), g: (1 / (2 * pi), "manifest")},
         domain=(c, e),
-        statement="So $f$ is an AD function (`align.def5.2.fourier`).",
+        statement="So $f$ is an AD function (`alignment.def5.2.fourier`).",
         shown=r"\hat F(0)=c+\frac{\epsilon^2}{2\pi}>0",
     )
     for angles, what in (
@@ -126,7 +126,7 @@ def _strictly_decreasing(d: Derivation) -> None:
         sp.integrate(f, (t, 0, pi)) / pi,
         1 + (1 - sp.exp(-pi)) * g,
         positive={g: (1 / pi, "manifest")},
-        statement="So it is an AD function (`align.def5.2.fourier`).",
+        statement="So it is an AD function (`alignment.def5.2.fourier`).",
     )
     angles = np.array([1.5, 3.0, 4.5])
     kernel = AngularDistance(
@@ -141,7 +141,7 @@ def _strictly_decreasing(d: Derivation) -> None:
 
 
 def _refute_criterion(effort: Effort) -> Outcome:
-    d = Derivation("align.def5.2.fourier")
+    d = Derivation("alignment.def5.2.fourier")
     domain = (a, b, pi - a - b)
     sa, sb, ca, cb, cab = sp.symbols("s_a s_b c_a c_b c_ab", positive=True)
     d.identity(
@@ -170,7 +170,7 @@ def _refute_criterion(effort: Effort) -> Outcome:
             f"its Fourier coefficient of order {order}",
             sp.integrate(TR8(sp.cos(t) * sp.cos(order * t)), (t, 0, pi)) / pi,
             value,
-            r"$\cos t$ has the coefficients $\frac12$ at $\pm1$ and 0 elsewhere, $1+\cos t$ has besides 1 at 0: both are AD functions (`align.def5.2.fourier`).",
+            r"$\cos t$ has the coefficients $\frac12$ at $\pm1$ and 0 elsewhere, $1+\cos t$ has besides 1 at 0: both are AD functions (`alignment.def5.2.fourier`).",
             shown=rf"\frac1\pi\int_0^\pi\cos t\cos(({sp.latex(order)})t)\,dt={sp.latex(value)}",
         )
     angles = [sp.Rational(1, 2), sp.Integer(1), sp.Rational(3, 2)]
@@ -229,13 +229,13 @@ def _vacuous(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
         "false hypotheses, true conclusion",
-        "Conjectures 5.5 and 5.8 are both false (`align.conj5.5`, `align.conj5.8`), so the implication holds but says nothing. Its conclusion is true without them (`align.main`), because the determinant condition is a property of this particular "
-        "$f$ (`align.detcond`).",
+        "Conjectures 5.5 and 5.8 are both false (`alignment.conj5.5`, `alignment.conj5.8`), so the implication holds but says nothing. Its conclusion is true without them (`alignment.main`), because the determinant condition is a property of this particular "
+        "$f$ (`alignment.detcond`).",
         "An implication with a false hypothesis is true.",
         refuted_by="one of the two counterexamples failing its exact check",
         attack=_both_counterexamples,
     )
-    return d.proved("vacuous: both hypotheses are false; the conclusion holds by `align.main`")
+    return d.proved("vacuous: both hypotheses are false; the conclusion holds by `alignment.main`")
 
 
 def _both_counterexamples() -> Attack:
@@ -251,30 +251,30 @@ def _both_counterexamples() -> Attack:
 
 CLAIMS = (
     Claim(
-        "align.conj5.5",
+        "alignment.conj5.5",
         _PAPER,
         "Conjecture 5.5, as stated",
         r"For every AD function, $m\ge3$ and $0=\theta_0<\theta_1<\dots<\theta_m<2\pi$, some $\det M_i\le0$.",
         Verdict.REFUTED,
         _refute_determinants,
-        uses=("align.def5.2.fourier",),
+        uses=("alignment.def5.2.fourier",),
     ),
     Claim(
-        "align.conj5.8",
+        "alignment.conj5.8",
         _PAPER,
         "Conjecture 5.8, as stated",
         r"An AD function with $f$ strictly decreasing and $f(\alpha)f(\beta)>f(\alpha+\beta)f(0)$ for $\alpha,\beta,\alpha+\beta\in(0,\pi)$ is PAD.",
         Verdict.REFUTED,
         _refute_criterion,
-        uses=("align.def5.2.fourier",),
+        uses=("alignment.def5.2.fourier",),
     ),
     Claim(
-        "align.thm5.9",
+        "alignment.thm5.9",
         _PAPER,
         "Theorem 5.9",
         "If Conjectures 5.5 and 5.8 hold then (2) has no non-trivial solution.",
         Verdict.PROVED,
         _vacuous,
-        uses=("align.conj5.5", "align.conj5.8", "align.main", "align.detcond"),
+        uses=("alignment.conj5.5", "alignment.conj5.8", "alignment.main", "alignment.detcond"),
     ),
 )

@@ -15,12 +15,12 @@ import sympy as sp
 
 from alignmath.angular import ARC_COSINE
 
-from ..arcs import Numbers, Witness, decided, witness
-from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
-from ..exact import angular_system, is_singular, replaced
+from ..engine.attacks import errors_below, near_degenerate_angles, none_below, random_angles
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
+from ..engine.exact import angular_system, is_singular, replaced
 from . import formulas
+from .arcs import Numbers, Witness, decided, witness
 
 __all__ = ["CLAIMS", "sampled_students", "totals"]
 
@@ -155,7 +155,7 @@ def _sign_attack(effort: Effort) -> Attack:
 
 
 def _theorem(effort: Effort) -> Outcome:
-    d = Derivation("beyond.align.nullity")
+    d = Derivation("alignment.beyond.nullity")
     angle = sp.Symbol("t", positive=True)
     d.identity(
         "the equations as integrals",
@@ -273,9 +273,9 @@ def _theorem(effort: Effort) -> Outcome:
     )
     d.argument(
         "the determinants",
-        r"With at most two antipodal pairs $\det M>0$ (`beyond.align.nullity`) and $\det M_i=\rho_i\det M$, where $\rho=M^{-1}b$ has some $\rho_i\le0$. With more pairs $\det M=0$; $b$ lies in the range of $M$, because $(t,v)\mapsto\pi t^2+2tb^\top v+v^\top Mv\ge0$ forces "
+        r"With at most two antipodal pairs $\det M>0$ (`alignment.beyond.nullity`) and $\det M_i=\rho_i\det M$, where $\rho=M^{-1}b$ has some $\rho_i\le0$. With more pairs $\det M=0$; $b$ lies in the range of $M$, because $(t,v)\mapsto\pi t^2+2tb^\top v+v^\top Mv\ge0$ forces "
         r"$b^\top v=0$ for $Mv=0$; so the columns of $M_i$ span less than $\mathbb{R}^m$ and every $\det M_i=0$. Always some $\det M_i\le0$.",
-        "Cramer's rule, and `align.prop5.4` for the angles $0,\\theta_1,\\dots,\\theta_m$.",
+        "Cramer's rule, and `alignment.prop5.4` for the angles $0,\\theta_1,\\dots,\\theta_m$.",
         refuted_by=r"distinct angles with every $\det M_i>0$",
         attack=lambda: _sign_attack(effort),
     )
@@ -295,13 +295,13 @@ def _theorem(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "align.detcond",
+        "alignment.detcond",
         _PAPER,
         "hypothesis of Theorem 5.1 (open in the paper); Theorem A",
         r"For $m\ge3$ and distinct $\theta_1,\dots,\theta_m\in(0,2\pi)$, $M\rho=b$ has no solution with all $\rho_j>0$, and some $\det M_i\le0$.",
         Verdict.PROVED,
         _theorem,
         assumes=("convexity of piecewise linear functions with increasing slopes",),
-        uses=("align.cramer", "align.prop5.4", "beyond.align.nullity"),
+        uses=("alignment.cramer", "alignment.prop5.4", "alignment.beyond.nullity"),
     ),
 )

@@ -8,11 +8,11 @@ import sympy as sp
 from alignmath import population
 from alignmath.angular import ARC_COSINE
 from alignmath.minors import maximal_minors
-from alignmath.networks import TwoLayerReLU, planar
+from alignmath.networks import TwoLayer, planar
 
-from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, near_degenerate_angles, none_below, random_angles
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .few_students import length_residual
 
@@ -22,7 +22,7 @@ _PAPER = "alignment"
 pi = sp.pi
 rho_i, rho_j, rho_0 = sp.symbols("rho_i rho_j rho_0", positive=True)
 t0, tij = sp.symbols("theta_i0 theta_ij", positive=True)
-_TEACHER = TwoLayerReLU([[1.0, 0.0]])
+_TEACHER = TwoLayer([[1.0, 0.0]])
 
 
 def _projection(effort: Effort) -> Outcome:
@@ -101,7 +101,7 @@ def _determinant_condition(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
         "solutions solve M rho = b",
-        r"A non-trivial solution of (2) with all $\rho_i>0$, one that is not aligned with $\sum_i\rho_i=1$, has non-zero loss (`align.zero_loss`); so, merged by direction, it has no student at the teacher's angle (`align.red.merge.mended`), and it "
+        r"A non-trivial solution of (2) with all $\rho_i>0$, one that is not aligned with $\sum_i\rho_i=1$, has non-zero loss (`alignment.zero_loss`); so, merged by direction, it has no student at the teacher's angle (`alignment.red.merge.mended`), and it "
         r"satisfies $M\rho=b$ with $\rho>0$.",
         "By (3) to (5); merging keeps lengths positive and the loss as it is.",
         refuted_by="a configuration where (2) along $u_i$ and the $i$-th row of $M\\rho-b$ differ",
@@ -110,7 +110,7 @@ def _determinant_condition(effort: Effort) -> Outcome:
     d.argument(
         "Cramer's rule excludes it",
         r"For $m\ge3$ without antipodal pair, the condition says $\det M>0$ and $\det M_i\le0$ for some $i$; but $\det M_i=\rho_i\det M>0$ for every $i$.",
-        "By `align.cramer`; $m=1$ is `align.m1` and $m=2$ is Theorem 3.1.",
+        "By `alignment.cramer`; $m=1$ is `alignment.m1` and $m=2$ is Theorem 3.1.",
         refuted_by=r"$\rho>0$ and $b=M\rho$ with some $\det M_i$ not of the sign of $\det M$",
         attack=lambda: _cramer_attack(effort),
     )
@@ -138,13 +138,13 @@ def _without_exclusion(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
         "nothing is left out",
-        r"The hypothesis holds (`align.detcond`, `align.pad.f`), and `align.main` gives the conclusion for every configuration: antipodal pairs, the teacher's included, and students aligned with the teacher.",
+        r"The hypothesis holds (`alignment.detcond`, `alignment.pad.f`), and `alignment.main` gives the conclusion for every configuration: antipodal pairs, the teacher's included, and students aligned with the teacher.",
         "The printed proof covers neither antipodal pairs nor aligned students; the theorem is true for them by the other route.",
         refuted_by="students, two of them opposite to each other or one to the teacher, and lengths that solve (2)",
         attack=lambda: _antipodal_attack(effort),
     )
     return d.proved(
-        "hypothesis and conclusion are both theorems; the two gaps of the printed proof are closed by `align.main`"
+        "hypothesis and conclusion are both theorems; the two gaps of the printed proof are closed by `alignment.main`"
     )
 
 
@@ -166,44 +166,51 @@ def _antipodal_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "align.thm5.1",
+        "alignment.thm5.1",
         _PAPER,
         "Theorem 5.1, as far as its proof goes",
         r"If for all $m\ge3$ and $0=\theta_0<\theta_1<\dots<\theta_m<2\pi$ without antipodal pair $\det M>0$ and some $\det M_i\le0$, then (2) has no non-trivial solution with all $\rho_i>0$ "
         r"whose merged directions contain no antipodal pair (the teacher's direction included).",
         Verdict.PROVED,
         _determinant_condition,
-        uses=("align.eq4_5", "align.cramer", "align.red.merge.mended", "align.zero_loss", "align.m1", "align.thm3.1"),
+        uses=(
+            "alignment.eq4_5",
+            "alignment.cramer",
+            "alignment.red.merge.mended",
+            "alignment.zero_loss",
+            "alignment.m1",
+            "alignment.thm3.1",
+        ),
     ),
     Claim(
-        "align.thm5.1.mended",
+        "alignment.thm5.1.mended",
         _PAPER,
         "Theorem 5.1, for all configurations",
         r"The determinant condition holds, and (2) has no non-trivial solution with all $\rho_i>0$, antipodal pairs and aligned students included.",
         Verdict.PROVED,
         _without_exclusion,
-        uses=("align.detcond", "align.pad.f", "align.main"),
+        uses=("alignment.detcond", "alignment.pad.f", "alignment.main"),
     ),
     Claim(
-        "align.eq3",
+        "alignment.eq3",
         _PAPER,
         "equation (3)",
         r"$(\sin\theta_{i0}+(\pi-\theta_{i0})\cos\theta_{i0})\rho_0=\pi\rho_i+\sum_{j\ne i}(\sin\theta_{ij}+(\pi-\theta_{ij})\cos\theta_{ij})\rho_j$ for all $i$ follows from (2).",
         Verdict.PROVED,
         _projection,
-        uses=("align.eq2",),
+        uses=("alignment.eq2",),
     ),
     Claim(
-        "align.eq4_5",
+        "alignment.eq4_5",
         _PAPER,
         "equations (4) and (5)",
         r"$f(\theta_{i0})\rho_0=\sum_jf(\theta_{ij})\rho_j$ for all $i$, that is $M\rho=b$.",
         Verdict.PROVED,
         _matrix_form,
-        uses=("align.eq3",),
+        uses=("alignment.eq3",),
     ),
     Claim(
-        "align.cramer",
+        "alignment.cramer",
         _PAPER,
         "proof of Theorem 5.1",
         r"If $M\rho=b$ then $\det M_i=\rho_i\det M$ (with $\rho_0=1$); so $\det M>0$ and some $\det M_i\le0$ exclude $\rho>0$.",

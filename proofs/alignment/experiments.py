@@ -12,12 +12,12 @@ import sympy as sp
 from scipy.stats import spearmanr
 
 from alignmath.angular import ARC_COSINE
-from alignmath.networks import TwoLayerReLU, gaussian_weights, regular_polygon
-from solvers.descent import descend
+from alignmath.networks import TwoLayer, gaussian_weights, regular_polygon
+from solvers.dynamics.descent import descend
 
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation, is_zero
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation, is_zero
 
 __all__ = [
     "CLAIMS",
@@ -64,7 +64,7 @@ def random_minimum_determinants(students: int, count: int, seed: int) -> tuple[n
     return ARC_COSINE.minimum_determinant(angles), ARC_COSINE.determinant_signs(angles).min(axis=-1)
 
 
-def angle_to_nearest(students: TwoLayerReLU, teacher: TwoLayerReLU, *, lines: bool = False) -> np.ndarray:
+def angle_to_nearest(students: TwoLayer, teacher: TwoLayer, *, lines: bool = False) -> np.ndarray:
     """Angle, radians, between each student and the nearest teacher, or the nearest line through one: `(..., m)`, in the plane."""
     turn = students.polar_angles[..., :, None] - teacher.polar_angles[..., None, :]
     distance = np.abs(np.angle(np.exp(1j * turn)))
@@ -124,7 +124,7 @@ def _figure_one(effort: Effort) -> Outcome:
         f"nearest teacher's line: median {np.median(off):.2f}, largest {off.max():.1f} degrees.",
     )
     pentagon = regular_polygon(5)
-    start = TwoLayerReLU(-pentagon.hidden + 0.05 * rng.standard_normal((runs, 5, 2)))
+    start = TwoLayer(-pentagon.hidden + 0.05 * rng.standard_normal((runs, 5, 2)))
     end = descend(start, pentagon, 0.2, effort.count(2_000, 20_000))
     opposite = np.degrees(angle_to_nearest(end.final, pentagon))
     d.measurement(
@@ -139,7 +139,7 @@ def _figure_one(effort: Effort) -> Outcome:
 
 
 def _figure_text(effort: Effort) -> Outcome:
-    d = Derivation("align.detcond")
+    d = Derivation("alignment.detcond")
     twice = sp.symbols("a b c")
     d.identity(
         "coinciding students",
@@ -150,7 +150,7 @@ def _figure_text(effort: Effort) -> Outcome:
     )
     d.argument(
         "distinct angles",
-        r"Theorem A (`align.detcond`): some $\det M_i\le0$, antipodal students included.",
+        r"Theorem A (`alignment.detcond`): some $\det M_i\le0$, antipodal students included.",
         "The figure shows special angles of that theorem.",
         refuted_by="a point of the figures with a positive sign",
         attack=lambda: _surface_attack(effort),
@@ -220,7 +220,7 @@ def _potential(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "align.fig1",
+        "alignment.fig1",
         _PAPER,
         "Figure 1 and the question of Section 1, for 5 teacher neurons",
         "With a teacher of 5 neurons, students at zero loss are each aligned with one of the teacher neurons, as Figure 1 suggests.",
@@ -228,7 +228,7 @@ CLAIMS = (
         _opposite_students,
     ),
     Claim(
-        "align.fig1.measured",
+        "alignment.fig1.measured",
         _PAPER,
         "Figure 1, re-run",
         "Gradient descent with 5 teacher neurons in the plane reduces the loss and brings most students near a teacher's line, up to sign; it also ends at zero loss with students 36 degrees or more from every teacher, when these sum to 0.",
@@ -236,16 +236,16 @@ CLAIMS = (
         _figure_one,
     ),
     Claim(
-        "align.fig2",
+        "alignment.fig2",
         _PAPER,
         "Figure 2, what the text says",
         r"For $m=3$, $\theta_1\in\{1,2,3\}$ and all $\theta_2,\theta_3$: $z=\min_i\det M_i\le0$.",
         Verdict.PROVED,
         _figure_text,
-        uses=("align.detcond",),
+        uses=("alignment.detcond",),
     ),
     Claim(
-        "align.fig2.measured",
+        "alignment.fig2.measured",
         _PAPER,
         "Figure 2, re-run",
         r"On a grid of $(\theta_2,\theta_3)$ no $z$ is positive; its least values are $-8.550$, $-8.547$, $-7.972$ for $\theta_1=1,2,3$, to 0.5%.",
@@ -253,16 +253,16 @@ CLAIMS = (
         lambda effort: _surfaces(effort, FIGURE_TWO, (-8.5505, -8.5478, -7.9723)),
     ),
     Claim(
-        "align.fig3",
+        "alignment.fig3",
         _PAPER,
         "Figure 3, what the text says",
         r"For $m=4$, $(\theta_1,\theta_4)\in\{(1,4),(1,6),(2,4)\}$ and all $\theta_2,\theta_3$: $z\le0$.",
         Verdict.PROVED,
         _figure_text,
-        uses=("align.detcond",),
+        uses=("alignment.detcond",),
     ),
     Claim(
-        "align.fig3.measured",
+        "alignment.fig3.measured",
         _PAPER,
         "Figure 3, re-run",
         r"On a grid of $(\theta_2,\theta_3)$ no $z$ is positive; its least values are $-12.926$, $-6.011$, $-12.815$, to 0.5%.",
@@ -270,16 +270,16 @@ CLAIMS = (
         lambda effort: _surfaces(effort, FIGURE_THREE, (-12.9272, -6.0112, -12.8168)),
     ),
     Claim(
-        "align.fig4",
+        "alignment.fig4",
         _PAPER,
         "Figure 4, what the text says",
         r"For $m=6$ and $m=9$ and random angles, $z\le0$ always.",
         Verdict.PROVED,
         _figure_text,
-        uses=("align.detcond",),
+        uses=("alignment.detcond",),
     ),
     Claim(
-        "align.fig4.measured",
+        "alignment.fig4.measured",
         _PAPER,
         "Figure 4, re-run",
         r"In 100,000 independent uniform configurations each for $m=6$ and $m=9$ every $z$ is negative, with medians $-8.44\cdot10^{-3}$ and $-2.02\cdot10^{-8}$ to 5%.",
@@ -287,7 +287,7 @@ CLAIMS = (
         _random_determinants,
     ),
     Claim(
-        "align.potential",
+        "alignment.potential",
         _PAPER,
         "Section 1 (informal)",
         "The further the angles are from degenerate, the further $z$ is from being non-negative: as a tendency, with rank correlation above 0.7 between $-z$ and the least distance of two angles.",

@@ -7,12 +7,12 @@ import sympy as sp
 from scipy.optimize import nnls
 
 from alignmath import population
-from alignmath.networks import TwoLayerReLU
+from alignmath.networks import TwoLayer
 from solvers.landscape import critical_points
 
-from ..attacks import errors_below, none_below, sample_points
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, none_below, sample_points
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 
 __all__ = ["CLAIMS", "length_residual", "no_other_critical_point"]
@@ -21,7 +21,7 @@ _PAPER = "alignment"
 pi = sp.pi
 a, b = sp.symbols("a b", positive=True)
 rho_0, rho_1, rho_2, t = sp.symbols("rho_0 rho_1 rho_2 theta", positive=True)
-_TEACHER = TwoLayerReLU([[1.0, 0.0]])
+_TEACHER = TwoLayer([[1.0, 0.0]])
 
 
 def no_other_critical_point(effort: Effort, students: int, dimension: int = 2, seed: int = 0) -> Attack:
@@ -29,8 +29,8 @@ def no_other_critical_point(effort: Effort, students: int, dimension: int = 2, s
     rng = np.random.default_rng([seed, students, dimension])
     starts = effort.count(400, 20_000)
     scale = 10 ** rng.uniform(-1, 0.5, (starts, 1, 1))
-    teacher = TwoLayerReLU(np.eye(1, dimension))
-    found = critical_points(TwoLayerReLU(scale * rng.standard_normal((starts, students, dimension))), teacher)
+    teacher = TwoLayer(np.eye(1, dimension))
+    found = critical_points(TwoLayer(scale * rng.standard_normal((starts, students, dimension))), teacher)
     zero = found.loss <= 1e-9
     wrong = found.converged & ~zero & (found.least_length > 1e-3)
     if np.any(wrong):
@@ -135,10 +135,10 @@ def _decomposition(effort: Effort) -> Outcome:
 
 
 def _lengths(effort: Effort) -> Outcome:
-    d = Derivation("align.thm3.1.step1")
+    d = Derivation("alignment.thm3.1.step1")
     d.argument(
         "teacher strictly between the students",
-        r"By `align.thm3.1.step1`, $w_0$ is a combination of $w_1,w_2$ with positive coefficients: it lies strictly inside their cone, so with $a=\theta_{10}$, $b=\theta_{20}$: $a,b>0$ and "
+        r"By `alignment.thm3.1.step1`, $w_0$ is a combination of $w_1,w_2$ with positive coefficients: it lies strictly inside their cone, so with $a=\theta_{10}$, $b=\theta_{20}$: $a,b>0$ and "
         r"$\theta_{12}=a+b<\pi$.",
         "A vector inside the cone of two independent vectors makes angles with them that add up to the angle between them.",
         refuted_by="a positive combination of two directions whose angles to them do not add up",
@@ -173,7 +173,7 @@ def _closing(effort: Effort) -> Outcome:
         "right minus left is along u_1",
         gap[0] * u1[1] - gap[1] * u1[0],
         0,
-        r"Equation (2) for $i=1$, with $\rho_0,\rho_1,\rho_2$ as in `align.thm3.1.step2`: $u_1$ at angle $a$ from the teacher, $w_2$ at angle $b$ on the other side.",
+        r"Equation (2) for $i=1$, with $\rho_0,\rho_1,\rho_2$ as in `alignment.thm3.1.step2`: $u_1$ at angle $a$ from the teacher, $w_2$ at angle $b$ on the other side.",
         shown=r"(\text{right}-\text{left})\times u_1=0",
     )
     d.identity(
@@ -206,7 +206,7 @@ def _two_students(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
         "students on two lines, none opposite to the teacher",
-        r"If $\theta_{12}\notin\{0,\pi\}$ and $\theta_{10},\theta_{20}\ne\pi$, then `align.thm3.1.step1` puts $w_0$ between the students, `align.thm3.1.step2` fixes the lengths up to a factor, and `align.thm3.1.step3` says that "
+        r"If $\theta_{12}\notin\{0,\pi\}$ and $\theta_{10},\theta_{20}\ne\pi$, then `alignment.thm3.1.step1` puts $w_0$ between the students, `alignment.thm3.1.step2` fixes the lengths up to a factor, and `alignment.thm3.1.step3` says that "
         "they do not satisfy (2).",
         "In any dimension (2) for $i=1$ puts $w_0$ into the plane of $w_1$ and $w_2$, as $\\theta_{10}\\ne\\pi$.",
         refuted_by="two students outside the line of the teacher, in three dimensions, that solve (2) with some positive lengths",
@@ -231,7 +231,7 @@ def _two_students(effort: Effort) -> Outcome:
     )
     d.argument(
         "equal directions",
-        r"If $\theta_{12}=0$, the two students act as one of length $\rho_1+\rho_2$ (`align.red.merge`), so by `align.m1` it is $w_0$: $\theta_{01}=\theta_{02}=0$, $\rho_1+\rho_2=\rho_0$.",
+        r"If $\theta_{12}=0$, the two students act as one of length $\rho_1+\rho_2$ (`alignment.red.merge`), so by `alignment.m1` it is $w_0$: $\theta_{01}=\theta_{02}=0$, $\rho_1+\rho_2=\rho_0$.",
         "All cases are covered: $\\theta_{12}=0$, $\\theta_{12}=\\pi$, and in between with or without a student opposite to the teacher.",
         refuted_by="a critical point of two students of positive length with non-zero loss",
         attack=lambda: no_other_critical_point(effort, 2),
@@ -261,9 +261,9 @@ def length_residual(units: np.ndarray, least: float = 0.0) -> float:
     For given directions (2) is linear in the lengths, so that this is a non-negative least-squares problem.
     """
     m, d = units.shape
-    teacher = TwoLayerReLU(np.eye(1, d))
+    teacher = TwoLayer(np.eye(1, d))
     lengths = 1 + np.concatenate([np.zeros((1, m)), np.eye(m)])
-    values = population.stationarity(TwoLayerReLU(lengths[..., None] * units), teacher).reshape(m + 1, -1)
+    values = population.stationarity(TwoLayer(lengths[..., None] * units), teacher).reshape(m + 1, -1)
     columns = (values[1:] - values[0]).T
     return float(nnls(-columns, values[0] - columns.sum(axis=1) * (1 - least))[1])
 
@@ -283,34 +283,34 @@ def _direction_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "align.m1",
+        "alignment.m1",
         _PAPER,
         "Section 3.1",
         r"For $m=1$ the only solution of (2) with $\rho_1>0$ is $w_1=w_0$.",
         Verdict.PROVED,
         _one_student,
-        uses=("align.eq2",),
+        uses=("alignment.eq2",),
     ),
     Claim(
-        "align.thm3.1.step1",
+        "alignment.thm3.1.step1",
         _PAPER,
         "Theorem 3.1, first displayed equation",
         r"If $m=2$ and (2) holds with $\theta_{12}\notin\{0,\pi\}$, $\theta_{10},\theta_{20}\ne\pi$: $\frac{w_0}{\pi-\theta_{12}}=\frac{w_1}{\pi-\theta_{20}}+\frac{w_2}{\pi-\theta_{10}}$.",
         Verdict.PROVED,
         _decomposition,
-        uses=("align.eq2",),
+        uses=("alignment.eq2",),
     ),
     Claim(
-        "align.thm3.1.step2",
+        "alignment.thm3.1.step2",
         _PAPER,
         "Theorem 3.1, second displayed equation",
         r"Then $\frac{\rho_0}{(\pi-\theta_{12})\sin\theta_{12}}=\frac{\rho_1}{(\pi-\theta_{20})\sin\theta_{20}}=\frac{\rho_2}{(\pi-\theta_{10})\sin\theta_{10}}$.",
         Verdict.PROVED,
         _lengths,
-        uses=("align.thm3.1.step1",),
+        uses=("alignment.thm3.1.step1",),
     ),
     Claim(
-        "align.thm3.1.step3",
+        "alignment.thm3.1.step3",
         _PAPER,
         "Theorem 3.1, closing identity (Appendix A is missing; reconstructed)",
         r"With these lengths, $a=\theta_{10}$, $b=\theta_{20}$, right minus left side of (2) for $i=1$ is $[a\sin b\,(2\pi-a-b)+b\sin a\sin(a+b)]\,u_1\ne0$.",
@@ -318,12 +318,18 @@ CLAIMS = (
         _closing,
     ),
     Claim(
-        "align.thm3.1",
+        "alignment.thm3.1",
         _PAPER,
         "Theorem 3.1",
         r"For $m=2$, in any dimension, the only solutions of (2) with $\rho_1,\rho_2>0$ have $\theta_{01}=\theta_{02}=0$ and $\rho_1+\rho_2=\rho_0$.",
         Verdict.PROVED,
         _two_students,
-        uses=("align.thm3.1.step1", "align.thm3.1.step2", "align.thm3.1.step3", "align.red.merge", "align.m1"),
+        uses=(
+            "alignment.thm3.1.step1",
+            "alignment.thm3.1.step2",
+            "alignment.thm3.1.step3",
+            "alignment.red.merge",
+            "alignment.m1",
+        ),
     ),
 )

@@ -9,9 +9,9 @@ import sympy as sp
 
 from alignmath import gaussian
 
-from ..attacks import monte_carlo, none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import monte_carlo, none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from ..gaussian_integrals import vector_expectation
 from . import formulas
 
@@ -160,7 +160,7 @@ def _mended_gradient(effort: Effort) -> Outcome:
         sp.diff(pair, rho_i),
         term[0],
         r"The loss is $\tfrac12\sum_{k,l} c_k c_l\,E[\sigma(w_k\cdot x)\sigma(w_l\cdot x)]$ with $c=1$ for students and $-1$ for the teacher; by "
-        r"`align.kernel` each product is $\rho_i\rho_j f(\theta)/(2\pi)$. Derivative of one of them along $u_i$:",
+        r"`alignment.kernel` each product is $\rho_i\rho_j f(\theta)/(2\pi)$. Derivative of one of them along $u_i$:",
         shown=r"\frac{\partial}{\partial\rho_i}\,\frac{\rho_i\rho_j f(\theta)}{2\pi} = u_i\cdot\frac{(\pi-\theta)w_j+\rho_j\sin\theta\,u_i}{2\pi}",
     )
     d.identity(
@@ -242,7 +242,7 @@ def _observation(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "align.kernel",
+        "alignment.kernel",
         _PAPER,
         "Section 2 (implicit)",
         r"For $x\sim N(0,I_d)$ and $w, v\ne 0$ at angle $\theta$: $E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]=\frac{1}{2\pi}\big[(\pi-\theta)v+|v|\sin\theta\,\frac{w}{|w|}\big]$ and "
@@ -252,7 +252,7 @@ CLAIMS = (
         assumes=("polar coordinates; independence of orthogonal parts of a standard Gaussian vector",),
     ),
     Claim(
-        "align.eq1",
+        "alignment.eq1",
         _PAPER,
         "equation (1), as printed",
         r"$\frac{\partial l}{\partial w_i}=\sum_{j}\big(\frac{\pi-\theta_{ij}}{4\pi}w_j+\frac{\rho_j}{4\pi}\sin\theta_{ij}u_i\big)-\big(\frac{\pi-\theta_{i0}}{4\pi}w_0+"
@@ -261,27 +261,27 @@ CLAIMS = (
         _printed_gradient,
     ),
     Claim(
-        "align.eq1.mended",
+        "alignment.eq1.mended",
         _PAPER,
         "equation (1), constant corrected",
         r"Where every $w_i\ne 0$: $\frac{\partial l}{\partial w_i}=\frac{1}{2\pi}\big\{\sum_{j}[(\pi-\theta_{ij})w_j+\rho_j\sin\theta_{ij}u_i]-[(\pi-\theta_{i0})w_0+"
         r"\rho_0\sin\theta_{i0}u_i]\big\}$, twice what is printed.",
         Verdict.PROVED,
         _mended_gradient,
-        uses=("align.kernel",),
+        uses=("alignment.kernel",),
     ),
     Claim(
-        "align.eq2",
+        "alignment.eq2",
         _PAPER,
         "equation (2)",
         r"With all $w_i\ne0$, the gradient is zero if and only if $(\pi-\theta_{i0})w_0=(\pi\rho_i-\rho_0\sin\theta_{i0}+\sum_{j\ne i}\rho_j\sin\theta_{ij})u_i+"
         r"\sum_{j\ne i}(\pi-\theta_{ij})w_j$ for all $i$.",
         Verdict.PROVED,
         _equation_two,
-        uses=("align.eq1.mended",),
+        uses=("alignment.eq1.mended",),
     ),
     Claim(
-        "align.obs2.1",
+        "alignment.obs2.1",
         _PAPER,
         "Observation 2.1",
         r"If all students with $\rho_i>0$ are aligned with the teacher and $\sum_i\rho_i=\rho_0$, then (2) holds.",

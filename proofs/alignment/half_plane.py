@@ -7,9 +7,9 @@ import sympy as sp
 
 from alignmath.angular import ARC_COSINE, LINEAR, AngularDistance
 
-from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles, sample_points
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, near_degenerate_angles, none_below, random_angles, sample_points
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 
 __all__ = ["CLAIMS", "definiteness", "strict_concavity"]
@@ -113,12 +113,12 @@ def _product_attack(effort: Effort) -> Attack:
 
 
 def _upper_half_plane(effort: Effort) -> Outcome:
-    d = Derivation("align.lem4.2", "align.lem4.3")
+    d = Derivation("alignment.lem4.2", "alignment.lem4.3")
     d.argument(
         "first and last equation",
         r"Order the students, $0<\theta_1<\dots<\theta_m<\pi$, $m\ge2$. Equation (2) along $u_1$ and $u_m$ gives rows 1 and $m$ of $M\rho=b$: "
         r"$\sum_j\rho_jf(\theta_j-\theta_1)=f(\theta_1)$ and $\sum_j\rho_jf(\theta_m-\theta_j)=f(\theta_m)$.",
-        "By `align.eq4_5`; all differences are in $[0,\\pi)$, so the angular distance is the difference itself.",
+        "By `alignment.eq4_5`; all differences are in $[0,\\pi)$, so the angular distance is the difference itself.",
         refuted_by="ordered angles in $(0,\\pi)$ whose angular distance is not the difference",
         attack=lambda: _order_attack(effort),
     )
@@ -129,16 +129,16 @@ def _upper_half_plane(effort: Effort) -> Outcome:
         (f1 * (far + drop) - last * near) * top,
         f1 * (far * rise + drop * near + drop * rise) + gap * near,
         positive={
-            f1: (f1, "align.lem4.2"),
-            far: (far, "align.lem4.2"),
-            near: (near, "align.lem4.2"),
-            gap: (gap, "align.lem4.3"),
+            f1: (f1, "alignment.lem4.2"),
+            far: (far, "alignment.lem4.2"),
+            near: (near, "alignment.lem4.2"),
+            gap: (gap, "alignment.lem4.3"),
         },
-        nonnegative={drop: (drop, "align.lem4.2"), rise: (rise, "align.lem4.2")},
+        nonnegative={drop: (drop, "alignment.lem4.2"), rise: (rise, "alignment.lem4.2")},
         statement=r"$f(\theta_1)$ times row $m$ minus $f(\theta_m)$ times row 1: $\sum_j\rho_j\,[f(\theta_1)f(\theta_m-\theta_j)-f(\theta_m)f(\theta_j-\theta_1)]=0$. Write $f_1=f(\theta_1)$, "
         r"$A=f(\theta_m-\theta_1)$, $B=f(\theta_j-\theta_1)$. By Lemma 4.2, $f(\theta_m-\theta_j)=A+\delta$ and $f(0)=B+\epsilon$ with $\delta,\epsilon\ge0$. By Lemma 4.3 with "
         r"$\alpha=\theta_m-\theta_1$, $\beta=\theta_1$: $f(\theta_m)f(0)=Af_1-\gamma$ with $\gamma>0$.",
-        reason="every term is non-negative and the last is positive; so the sum over $j$, with $\\rho_j>0$, is positive: a contradiction. For $m=1$ see `align.m1`",
+        reason="every term is non-negative and the last is positive; so the sum over $j$, with $\\rho_j>0$, is positive: a contradiction. For $m=1$ see `alignment.m1`",
         shown=r"[f_1(A+\delta)-f(\theta_m)B]\,f(0) = f_1(A\epsilon+\delta B+\delta\epsilon)+\gamma B>0",
     )
     d.argument(
@@ -273,12 +273,12 @@ def _rational(effort: Effort) -> Outcome:
     d = Derivation()
     d.argument(
         "special case",
-        r"Angles that are rational multiples of $\pi$ are angles: `align.main` says that (2) has no other solution, for any angles.",
+        r"Angles that are rational multiples of $\pi$ are angles: `alignment.main` says that (2) has no other solution, for any angles.",
         "The rationality is not needed.",
         refuted_by="a critical point of students with positive lengths and non-zero loss",
         attack=lambda: no_other_critical_point(effort, 3, seed=44),
     )
-    return d.proved("special case of `align.main`; the rationality is not needed")
+    return d.proved("special case of `alignment.main`; the rationality is not needed")
 
 
 def _dense(effort: Effort) -> Outcome:
@@ -308,13 +308,13 @@ def _dense(effort: Effort) -> Outcome:
         shown=r"\sum_{i\ge1}\varepsilon2^{-i}=\varepsilon",
     )
     return d.refuted(
-        "rational multiples of $\\pi$ are dense but of measure 0, and density excludes no solution elsewhere; the conclusion happens to be true (`align.main`)"
+        "rational multiples of $\\pi$ are dense but of measure 0, and density excludes no solution elsewhere; the conclusion happens to be true (`alignment.main`)"
     )
 
 
 CLAIMS = (
     Claim(
-        "align.lem4.2",
+        "alignment.lem4.2",
         _PAPER,
         "Lemma 4.2",
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ decreases on $[0,\pi]$, with $f(0)=\pi$ and $f(\pi)=0$.",
@@ -322,7 +322,7 @@ CLAIMS = (
         _decreasing,
     ),
     Claim(
-        "align.lem4.3",
+        "alignment.lem4.3",
         _PAPER,
         "Lemma 4.3",
         r"$f(\alpha)f(\beta)>f(\alpha+\beta)f(0)$ for $\alpha,\beta>0$ with $\alpha+\beta<\pi$.",
@@ -330,25 +330,25 @@ CLAIMS = (
         _log_concave,
     ),
     Claim(
-        "align.thm4.1",
+        "alignment.thm4.1",
         _PAPER,
         "Theorem 4.1 (Appendix B.3 is missing)",
         r"If $0=\theta_0<\theta_1<\dots<\theta_m<\pi$, then (2) has no solution with all $\rho_i>0$.",
         Verdict.PROVED,
         _upper_half_plane,
-        uses=("align.eq4_5", "align.lem4.2", "align.lem4.3", "align.m1"),
+        uses=("alignment.eq4_5", "alignment.lem4.2", "alignment.lem4.3", "alignment.m1"),
     ),
     Claim(
-        "align.thm4.4",
+        "alignment.thm4.4",
         _PAPER,
         "Theorem 4.4 (Appendix C is missing)",
         r"If all $\theta_i$ are rational multiples of $\pi$, then (2) has no non-trivial solution.",
         Verdict.PROVED,
         _rational,
-        uses=("align.main",),
+        uses=("alignment.main",),
     ),
     Claim(
-        "align.lem4.5",
+        "alignment.lem4.5",
         _PAPER,
         "Lemma 4.5",
         r"For distinct $\theta_1,\dots,\theta_m\in(0,2\pi)$ without antipodal pair, $[\pi-\theta_{ij}]$ is positive definite.",
@@ -360,7 +360,7 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "align.claim.dense",
+        "alignment.claim.dense",
         _PAPER,
         "Section 4.2, last paragraph",
         r"A statement that holds for all angles that are rational multiples of $\pi$ holds for almost all angles, these being dense, and in the end for all: from 'Since rational numbers are dense' to 'without any constraints'.",

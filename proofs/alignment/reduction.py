@@ -7,11 +7,11 @@ import sympy as sp
 
 from alignmath import population
 from alignmath.angular import ARC_COSINE
-from alignmath.networks import TwoLayerReLU, planar
+from alignmath.networks import TwoLayer, planar
 
-from ..attacks import errors_below, near_degenerate_angles, none_below, random_angles
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, near_degenerate_angles, none_below, random_angles
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 
 __all__ = ["CLAIMS"]
@@ -19,7 +19,7 @@ __all__ = ["CLAIMS"]
 _PAPER = "alignment"
 pi = sp.pi
 rho_0, rho_1, rho_2 = sp.symbols("rho_0 rho_1 rho_2", positive=True)
-_TEACHER = TwoLayerReLU([[1.0, 0.0]])
+_TEACHER = TwoLayer([[1.0, 0.0]])
 
 
 def _merge(effort: Effort) -> Outcome:
@@ -68,7 +68,7 @@ def _reduction(effort: Effort) -> Outcome:
         "the loss by h",
         square / 2 - cross + overlap(sp.Integer(0)) / 2,
         (sum(p * value for p, value in zip(rho, h, strict=True)) - h_zero) / (4 * pi),
-        r"$h(t)=\sum_j\rho_jF(t-\theta_j)-F(t)$, with $\rho_0=1$. The loss is half the expected square of $\sum_j\sigma(w_j\cdot x)-\sigma(w_0\cdot x)$, and $E[\sigma\sigma]$ is $F/2\pi$ (`align.kernel`). Checked for two students; both sides are "
+        r"$h(t)=\sum_j\rho_jF(t-\theta_j)-F(t)$, with $\rho_0=1$. The loss is half the expected square of $\sum_j\sigma(w_j\cdot x)-\sigma(w_0\cdot x)$, and $E[\sigma\sigma]$ is $F/2\pi$ (`alignment.kernel`). Checked for two students; both sides are "
         "sums over pairs of neurons, so it is the same for more.",
         shown=r"L=\frac{1}{4\pi}\Big(\sum_i\rho_ih(\theta_i)-h(0)\Big)",
     )
@@ -155,25 +155,25 @@ def _unaligned_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "align.red.merge",
+        "alignment.red.merge",
         _PAPER,
         "Section 3.1, after Theorem 3.1",
         r"Students with $\theta_{ij}=0$ can be replaced by one of their direction and of length $\rho_i+\rho_j$ without changing (2).",
         Verdict.PROVED,
         _merge,
-        uses=("align.eq2",),
+        uses=("alignment.eq2",),
     ),
     Claim(
-        "align.red.merge.mended",
+        "alignment.red.merge.mended",
         _PAPER,
         "Section 3.1, after Theorem 3.1; gap closed",
         r"In the plane, a solution of (2) with all $\rho_i>0$ has zero loss, or becomes, by merging, one with $0<\theta_1<\dots<\theta_m<2\pi$: no student is aligned with the teacher.",
         Verdict.PROVED,
         _reduction,
-        uses=("align.kernel", "align.red.merge"),
+        uses=("alignment.kernel", "alignment.red.merge"),
     ),
     Claim(
-        "align.zero_loss",
+        "alignment.zero_loss",
         _PAPER,
         "Section 2, what the goal rests on",
         r"In the plane, students with all $\rho_i>0$ have zero loss if and only if all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..claims import Step, StepKind
+from ..engine.claims import Step, StepKind
 from . import planar
 from .line import line_expectation, truncated_moments
 from .pieces import NoClosedForm, checked, intervals, orthants

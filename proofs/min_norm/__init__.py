@@ -1,8 +1,9 @@
-"""The claims of the min-norm paper, in its order. Each module holds a section, with its checks; `formulas` holds the formulas they are about."""
+"""The claims of the min_norm paper, in its order, then what lies `beyond` it. Each module holds a section, with its checks; `formulas` holds the formulas they are about."""
 
 from __future__ import annotations
 
 from . import (
+    beyond,
     certificate,
     dimension,
     experiments,
@@ -58,5 +59,5 @@ _ORDER = [
     "conj.d.mended",
 ]
 _ALL = {claim.name: claim for module in _MODULES for claim in module.CLAIMS}
-CLAIMS = tuple(_ALL.pop(f"minnorm.{name}") for name in _ORDER)
+CLAIMS = (*(_ALL.pop(f"min_norm.{name}") for name in _ORDER), *beyond.CLAIMS)
 assert not _ALL, f"claims without a place in the paper's order: {sorted(_ALL)}"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from alignmath import planar
+from alignmath import plane
 
-from ..attacks import errors_below, none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import Instance, random_instance
 
@@ -193,7 +193,7 @@ def sector_bound_attack(effort: Effort) -> Attack:
         psi = np.concatenate(
             [rng.uniform(0, 2 * np.pi, 200), instance.samples + np.pi / 2, instance.samples - np.pi / 2]
         )
-        p = planar.dual_function(instance.points, found, psi)
+        p = plane.dual_function(instance.points, found, psi)
         nearest = np.abs(np.cos(psi[:, None] - lines)).max(axis=1) if len(lines) == 2 else _neighbours(psi, lines)
         margins.append((nearest - np.abs(p)) / np.abs(found).sum() + 1e-13)
     return none_below(
@@ -214,10 +214,10 @@ def _contact_attack(effort: Effort) -> Attack:
     for instance in instances(effort, 150, 3_000, 413):
         for found in (
             formulas.dual_certificate(instance.angles, instance.signs, instance.samples),
-            planar.dual_certificate(instance.teacher, instance.points),
+            plane.dual_certificate(instance.teacher, instance.points),
         ):
-            p = planar.dual_function(instance.points, found, instance.angles)
-            over = max(planar.dual_peak(instance.points, found).value - 1, 0)
+            p = plane.dual_function(instance.points, found, instance.angles)
+            over = max(plane.dual_peak(instance.points, found).value - 1, 0)
             errors.append((np.abs(p - instance.signs).max() + over) / (1 + np.abs(found).sum()))
     return errors_below(
         "the same kind of samples, seed 413: p at the teacher's directions less its sign, and what |p| exceeds 1 by, over the sum of |multipliers|",
@@ -228,7 +228,7 @@ def _contact_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "minnorm.thm5.2.certificate",
+        "min_norm.thm5.2.certificate",
         _PAPER,
         "Theorem 5.2, another proof: the dual certificate",
         r"Let $\beta_1,\dots,\beta_{2L}$ be the directions of $L\ge1$ lines in order, $e_j=\pm1$ with $e_{j+L}=e_j$, and let each open sector hold two points, on one side of its bisector or between directions of different signs. Then there are multipliers with $p(\psi)=\sum_i\lambda_i\sigma(x_i\cdot u(\psi))$ equal to $e_j$ at each $\beta_j$ and $|p|<1$ in every other direction.",

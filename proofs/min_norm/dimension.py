@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from alignmath.networks import TwoLayerReLU
-from solvers.lifting import lifted
+from alignmath.networks import TwoLayer
+from solvers.interpolation.lifting import lifted
 
-from ..attacks import none_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 
 __all__ = ["CLAIMS", "sector_points"]
 
@@ -63,7 +63,7 @@ def _general_position_attack(effort: Effort) -> Attack:
     )
 
 
-def sector_points(rng: np.random.Generator, teacher: TwoLayerReLU, in_sector: int) -> np.ndarray:
+def sector_points(rng: np.random.Generator, teacher: TwoLayer, in_sector: int) -> np.ndarray:
     """Uniform samples of the sphere, `in_sector` in each of the `2^m` sectors of m independent neurons."""
     hidden = np.asarray(teacher.hidden)
     held: dict[tuple[bool, ...], list[np.ndarray]] = {}
@@ -95,8 +95,8 @@ def _uniform_dimension(effort: Effort) -> Outcome:
     )
 
 
-def _random_teacher(rng: np.random.Generator, dimension: int, neurons: int) -> TwoLayerReLU:
-    return TwoLayerReLU(_uniform(rng, neurons, dimension), rng.choice([-1.0, 1.0], neurons))
+def _random_teacher(rng: np.random.Generator, dimension: int, neurons: int) -> TwoLayer:
+    return TwoLayer(_uniform(rng, neurons, dimension), rng.choice([-1.0, 1.0], neurons))
 
 
 def _uniform(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def _uniform(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray
     return x / np.linalg.norm(x, axis=1)[:, None]
 
 
-def _cost_ratio(teacher: TwoLayerReLU, points: np.ndarray) -> float:
+def _cost_ratio(teacher: TwoLayer, points: np.ndarray) -> float:
     """Least cost of an interpolant over the teacher's, which bounds it but for the solver's rounding."""
     ratio = lifted(points, teacher(points)).value / teacher.width
     if ratio > 1 + 1e-5:
@@ -118,7 +118,7 @@ def _counted(what: str, ratios: list[float]) -> str:
 
 CLAIMS = (
     Claim(
-        "minnorm.conj.d",
+        "min_norm.conj.d",
         _PAPER,
         "Section 7, conjecture, read literally",
         r"Theorem 5.2 holds for $d\ge3$ if every sector holds at least $n$ points, for three or some other number $n$.",
@@ -126,7 +126,7 @@ CLAIMS = (
         _dimension,
     ),
     Claim(
-        "minnorm.conj.d.mended",
+        "min_norm.conj.d.mended",
         _PAPER,
         "Section 7, conjecture, for uniform samples",
         r"For $d\ge3$ and a teacher on distinct lines, the minimum-norm network of $N$ uniform samples is the teacher with a probability that tends to 1 as $N\to\infty$.",

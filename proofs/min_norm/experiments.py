@@ -11,14 +11,14 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from alignmath.networks import TwoLayerReLU, regular_polygon
-from alignmath.sectors import sector_probability, sector_probability_bound
+from alignmath.networks import TwoLayer, regular_polygon
+from alignmath.plane.sectors import sector_probability, sector_probability_bound
 from alignmath.specialization import is_condensed
-from solvers.interpolation import min_norm
+from solvers.interpolation.minimum_norm import min_norm
 
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import function_gap, points_at
 
@@ -43,7 +43,7 @@ class Recoveries:
         return self.function_gap < 1e-3
 
 
-def recoveries(samples: int, draws: int, seed: int, teacher: TwoLayerReLU | None = None) -> Recoveries:
+def recoveries(samples: int, draws: int, seed: int, teacher: TwoLayer | None = None) -> Recoveries:
     """`draws` independent sets of uniform samples of the circle, labelled by the teacher (three positive neurons at 120 degrees by default)."""
     teacher = teacher or regular_polygon(3)
     lines = np.sort(
@@ -125,12 +125,12 @@ def _bound_attack(effort: Effort) -> Attack:
 
 
 def _text_forty(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.thm5.2.mended", "minnorm.eq12")
+    d = Derivation("min_norm.thm5.2.mended", "min_norm.eq12")
     bound = formulas.union_bound(40, _SIXTH)
     d.certificate(
         "the bound",
         bound > Fraction(83, 100),
-        f"Equation (12) at $N=40$, $p_i=\\frac16$ is {float(bound):.5f} (`minnorm.eq12`).",
+        f"Equation (12) at $N=40$, $p_i=\\frac16$ is {float(bound):.5f} (`min_norm.eq12`).",
         reason="rationals",
     )
     directions = [sp.Matrix([sp.cos(2 * sp.pi * k / 3), sp.sin(2 * sp.pi * k / 3)]) for k in range(3)]
@@ -146,7 +146,7 @@ def _text_forty(effort: Effort) -> Outcome:
 
 
 def _measured_forty(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.eq12")
+    d = Derivation("min_norm.eq12")
     draws = effort.count(100, 1_000)
     found = recoveries(40, draws, seed=452)
     enough = found.least >= 3
@@ -168,7 +168,7 @@ def _measured_forty(effort: Effort) -> Outcome:
 
 
 def _text_twenty(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.eq12", "beyond.minnorm.recovery")
+    d = Derivation("min_norm.eq12", "min_norm.beyond.recovery")
     bound, exact, two = (
         formulas.union_bound(20, _SIXTH),
         formulas.exact_probability(20, _SIXTH),
@@ -185,7 +185,7 @@ def _text_twenty(effort: Effort) -> Outcome:
     d.certificate(
         "and its condition is not necessary",
         counts.min() == 2 and all(_same_side(points[points // 60 == k] - 60 * k) for k in range(6)),
-        r"Two points a sector on one side of its bisector, for instance at 5 and 20 degrees past its first end, are enough (`beyond.minnorm.recovery`): twelve samples in place of eighteen.",
+        r"Two points a sector on one side of its bisector, for instance at 5 and 20 degrees past its first end, are enough (`min_norm.beyond.recovery`): twelve samples in place of eighteen.",
         reason="integers",
     )
     return d.certified(
@@ -210,7 +210,7 @@ def _measured_twenty(effort: Effort) -> Outcome:
         bool(found.recovered.mean() > 0.9 and np.all(found.condensed >= found.recovered)),
         f"The minimiser is condensed and equal to the teacher in {found.recovered.sum()} of {draws} draws of 20 uniform points, though only {(found.least >= 3).sum()} of them have three points in each sector and {(found.least >= 2).sum()} have two; seed 453.",
     )
-    mixed = TwoLayerReLU(regular_polygon(3).hidden, np.array([1.0, 1.0, -1.0]))
+    mixed = TwoLayer(regular_polygon(3).hidden, np.array([1.0, 1.0, -1.0]))
     other = recoveries(20, draws // 2, seed=454, teacher=mixed)
     d.measurement(
         "signs (+, +, -)", bool(other.recovered.mean() > 0.9), f"{other.recovered.sum()} of {draws // 2}, seed 454."
@@ -222,7 +222,7 @@ def _measured_twenty(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "minnorm.eq12",
+        "min_norm.eq12",
         _PAPER,
         "equation (12)",
         r"For $N$ independent points, each in sector $i$ with probability $p_i$, every sector holds at least three with probability at least $1-\sum_i[(1-p_i)^N+Np_i(1-p_i)^{N-1}+\frac{N(N-1)}2p_i^2(1-p_i)^{N-2}]$.",
@@ -230,34 +230,34 @@ CLAIMS = (
         _bound,
     ),
     Claim(
-        "minnorm.exp.N40",
+        "min_norm.exp.N40",
         _PAPER,
         "Section 6, N = 40, what the text says",
         r"For the teacher of three neurons at 120 degrees and $N=40$ uniform samples, the minimum-norm network is condensed and has $|\theta|^2=2m_0=6$ with probability at least 0.83.",
         Verdict.PROVED,
         _text_forty,
-        uses=("minnorm.thm5.2.mended", "minnorm.eq12"),
+        uses=("min_norm.thm5.2.mended", "min_norm.eq12"),
     ),
     Claim(
-        "minnorm.exp.N40.measured",
+        "min_norm.exp.N40.measured",
         _PAPER,
         "Section 6, N = 40, with certified minimum-norm networks",
         "For $N=40$ uniform samples the minimum-norm network is the teacher, with squared norm 6, whenever every sector holds three points, and in more than 90 per cent of all draws.",
         Verdict.MEASURED,
         _measured_forty,
-        uses=("minnorm.eq12",),
+        uses=("min_norm.eq12",),
     ),
     Claim(
-        "minnorm.exp.N20",
+        "min_norm.exp.N20",
         _PAPER,
         "Section 6, N = 20, what the text says",
         "At $N=20$ the lower bound (12) says nothing (it is negative), and three points in every sector, which are improbable, are not necessary.",
         Verdict.CERTIFIED,
         _text_twenty,
-        uses=("minnorm.eq12", "beyond.minnorm.recovery"),
+        uses=("min_norm.eq12", "min_norm.beyond.recovery"),
     ),
     Claim(
-        "minnorm.exp.N20.measured",
+        "min_norm.exp.N20.measured",
         _PAPER,
         "Section 6, N = 20, with certified minimum-norm networks",
         "For $N=20$ uniform samples and the teacher at 120 degrees the minimum-norm network is the teacher in more than 90 per cent of all draws.",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from alignmath import planar
-from alignmath.networks import TwoLayerReLU
+from alignmath import plane
+from alignmath.networks import TwoLayer
 
-from ..attacks import errors_below, none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import cost_of, gradient_variation, random_directions
 
@@ -67,7 +67,7 @@ def _variation_attack(effort: Effort, most: int) -> Attack:
         network, line = _with_shared_lines(rng, int(rng.integers(1, most + 1)))
         masses = np.asarray(network.output) * np.linalg.norm(network.hidden, axis=1)
         expected = 2 * np.abs(np.bincount(line, masses)).sum()
-        found = gradient_variation(network), planar.kappa(network)
+        found = gradient_variation(network), plane.kappa(network)
         errors += [abs(value - expected) / cost_of(network) for value in found]
     return errors_below(
         f"networks of up to {most} neurons, some co-linear, both signs, seed 401: kappa from gradients between kinks, and the library's kappa",
@@ -76,11 +76,11 @@ def _variation_attack(effort: Effort, most: int) -> Attack:
     )
 
 
-def _with_shared_lines(rng: np.random.Generator, neurons: int) -> tuple[TwoLayerReLU, np.ndarray]:
+def _with_shared_lines(rng: np.random.Generator, neurons: int) -> tuple[TwoLayer, np.ndarray]:
     """A random network some of whose neurons share lines, and the line of each neuron."""
     line = rng.integers(0, neurons, neurons)
     units = random_directions(rng, neurons)[line] * rng.choice([-1.0, 1.0], neurons)[:, None]
-    return TwoLayerReLU(
+    return TwoLayer(
         units * rng.uniform(0.2, 2, neurons)[:, None], rng.choice([-1, 1], neurons) * rng.uniform(0.2, 2, neurons)
     ), line
 
@@ -111,9 +111,7 @@ def _sum_attack(effort: Effort) -> Attack:
     for _ in range(effort.count(200, 5_000)):
         whole, _ = _with_shared_lines(rng, int(rng.integers(2, 8)))
         cut = int(rng.integers(1, whole.width))
-        first, second = (
-            TwoLayerReLU(whole.hidden[part], whole.output[part]) for part in (slice(cut), slice(cut, None))
-        )
+        first, second = (TwoLayer(whole.hidden[part], whole.output[part]) for part in (slice(cut), slice(cut, None)))
         parts = gradient_variation(first) + gradient_variation(second)
         margins.append(parts - gradient_variation(whole) + 1e-12 * parts)
     return none_below(
@@ -122,7 +120,7 @@ def _sum_attack(effort: Effort) -> Attack:
 
 
 def _below_cost(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.rem4.3.1", "minnorm.rem4.3.2")
+    d = Derivation("min_norm.rem4.3.1", "min_norm.rem4.3.2")
     d.identity(
         "opposite neurons jump alike",
         formulas.jump(c_1, u, 1) + formulas.jump(c_2, -u, -1),
@@ -132,7 +130,7 @@ def _below_cost(effort: Effort) -> Outcome:
     )
     d.argument(
         "bound and equality",
-        r"So $\kappa(f)=2\sum_\ell|C_\ell|\le2\sum_j|a_j|\,|b_j|$, with equality if and only if no line carries masses of both signs. (The bound is also `minnorm.rem4.3.1` and `minnorm.rem4.3.2`.)",
+        r"So $\kappa(f)=2\sum_\ell|C_\ell|\le2\sum_j|a_j|\,|b_j|$, with equality if and only if no line carries masses of both signs. (The bound is also `min_norm.rem4.3.1` and `min_norm.rem4.3.2`.)",
         "The triangle inequality on each line.",
         refuted_by=r"a network whose gradient has a total variation other than $2\sum_\ell|C_\ell|$",
         attack=lambda: _variation_attack(effort, 8),
@@ -172,10 +170,10 @@ def _teacher_kappa(effort: Effort) -> Outcome:
 
 
 def _teacher_kappa_mended(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.rem4.3.3")
+    d = Derivation("min_norm.rem4.3.3")
     d.argument(
         "equality case",
-        r"$\kappa(f^*)=2\sum_\ell|C_\ell|$ equals $2\sum_j|a_j^*|\,|b_j^*|$ exactly when no line carries both signs (`minnorm.rem4.3.3`).",
+        r"$\kappa(f^*)=2\sum_\ell|C_\ell|$ equals $2\sum_j|a_j^*|\,|b_j^*|$ exactly when no line carries both signs (`min_norm.rem4.3.3`).",
         "The equality case of that claim, for the teacher.",
         refuted_by="a teacher for which one of the two holds without the other",
         attack=lambda: _equality_attack(effort),
@@ -210,7 +208,7 @@ def _equality_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "minnorm.rem4.3.1",
+        "min_norm.rem4.3.1",
         _PAPER,
         "Remark 4.3, 1",
         r"$\kappa(a\,\sigma(b\cdot x))=2|ab|$.",
@@ -218,7 +216,7 @@ CLAIMS = (
         _single_neuron,
     ),
     Claim(
-        "minnorm.rem4.3.2",
+        "min_norm.rem4.3.2",
         _PAPER,
         "Remark 4.3, 2",
         r"$\kappa(f_1+f_2)\le\kappa(f_1)+\kappa(f_2)$.",
@@ -226,16 +224,16 @@ CLAIMS = (
         _triangle,
     ),
     Claim(
-        "minnorm.rem4.3.3",
+        "min_norm.rem4.3.3",
         _PAPER,
         "Remark 4.3, 3, with its equality case",
         r"$\kappa(f_m)=2\sum_\ell|C_\ell|\le2\sum_j|a_jb_j|$, $C_\ell$ the sum of the signed masses on the line $\ell$; with equality if and only if no line carries both signs.",
         Verdict.PROVED,
         _below_cost,
-        uses=("minnorm.rem4.3.1", "minnorm.rem4.3.2"),
+        uses=("min_norm.rem4.3.1", "min_norm.rem4.3.2"),
     ),
     Claim(
-        "minnorm.teacher_kappa",
+        "min_norm.teacher_kappa",
         _PAPER,
         "after Remark 4.3, as printed",
         r"$\kappa(f^*)=2\sum_j|a_j^*b_j^*|=2m_0$ for every teacher with $|a_j^*b_j^*|=1$.",
@@ -243,12 +241,12 @@ CLAIMS = (
         _teacher_kappa,
     ),
     Claim(
-        "minnorm.teacher_kappa.mended",
+        "min_norm.teacher_kappa.mended",
         _PAPER,
         "after Remark 4.3, hypothesis added",
         rf"$\kappa(f^*)=2\sum_j|a_j^*b_j^*|$ if and only if {formulas.NO_OPPOSITES}.",
         Verdict.PROVED,
         _teacher_kappa_mended,
-        uses=("minnorm.rem4.3.3",),
+        uses=("min_norm.rem4.3.3",),
     ),
 )

@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from alignmath import planar
-from solvers.interpolation import min_norm
+from alignmath import plane
+from solvers.interpolation.minimum_norm import min_norm
 
-from ..attacks import errors_below, none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .certificate import instances
 from .samples import cost_of, function_gap, least_squares_student, random_instance
@@ -114,14 +114,14 @@ def _printed_remark(effort: Effort) -> Outcome:
 
 
 def _theorem(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.thm5.2.certificate", "minnorm.prop4.2.mended")
+    d = Derivation("min_norm.thm5.2.certificate", "min_norm.prop4.2.mended")
     d.certificate(
         "two of three points on one side",
         all(
             sides.count("before") > 1 or sides.count("after") > 1
             for sides in itertools.product(("before", "after"), repeat=3)
         ),
-        r"Of three points of a sector two lie on the same side of its bisector. So `minnorm.thm5.2.certificate` applies to the teacher's lines, with the common sign of the neurons on each: $p=e_k$ at $\pm u_k$, $|p|<1$ elsewhere.",
+        r"Of three points of a sector two lie on the same side of its bisector. So `min_norm.thm5.2.certificate` applies to the teacher's lines, with the common sign of the neurons on each: $p=e_k$ at $\pm u_k$, $|p|<1$ elsewhere.",
         reason="eight cases",
     )
     d.argument(
@@ -152,7 +152,7 @@ def _theorem(effort: Effort) -> Outcome:
     )
     d.argument(
         "masses",
-        r"So the student equals the teacher on the whole circle, and is of least norm among the students that do: `minnorm.prop4.2.mended` gives the masses.",
+        r"So the student equals the teacher on the whole circle, and is of least norm among the students that do: `min_norm.prop4.2.mended` gives the masses.",
         "Every student that equals the teacher interpolates.",
         refuted_by="samples, three in each sector, whose minimum-norm interpolant is another function, or has another norm",
         attack=lambda: solver_attack(effort),
@@ -168,7 +168,7 @@ def duality_attack(effort: Effort) -> Attack:
         found = formulas.dual_certificate(instance.angles, instance.signs, instance.samples)
         angles, masses = rng.uniform(0, 2 * np.pi, 9), rng.standard_normal(9)
         values = np.maximum(np.cos(instance.samples[:, None] - angles), 0) @ masses
-        p = planar.dual_function(instance.points, found, angles)
+        p = plane.dual_function(instance.points, found, angles)
         errors.append(abs(values @ found - masses @ p) / np.abs(found).sum() / np.abs(masses).sum())
     return errors_below(
         "networks of 9 random neurons, random samples, seeds 421 and 422, over the sizes of the terms", errors, 1e-14
@@ -209,10 +209,10 @@ def solver_attack(effort: Effort) -> Attack:
 
 
 def _remark(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.thm5.2.mended")
+    d = Derivation("min_norm.thm5.2.mended")
     d.argument(
         "zero test loss",
-        r"By `minnorm.thm5.2.mended` a minimum-norm student equals the teacher at every $x$: its loss is 0 under every distribution of inputs.",
+        r"By `min_norm.thm5.2.mended` a minimum-norm student equals the teacher at every $x$: its loss is 0 under every distribution of inputs.",
         "Equality on the circle, and homogeneity.",
         refuted_by="a minimum-norm interpolant under the hypothesis that differs from the teacher",
         attack=lambda: solver_attack(effort),
@@ -222,7 +222,7 @@ def _remark(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "minnorm.thm5.2",
+        "min_norm.thm5.2",
         _PAPER,
         "Theorem 5.2, as printed",
         r"$d=2$, $|a_k^*b_k^*|=1$: if every sector holds at least three training points, every minimum-norm student of zero training loss is condensed and has $\sum_j|a_j^{(k)}b_j^{(k)}|=1$ for each $k$.",
@@ -230,16 +230,16 @@ CLAIMS = (
         _printed_theorem,
     ),
     Claim(
-        "minnorm.thm5.2.mended",
+        "min_norm.thm5.2.mended",
         _PAPER,
         "Theorem 5.2, hypothesis added, every sign pattern and magnitude",
         rf"$d=2$. Let the teacher have nonzero weights of any signs and sizes such that {formulas.NO_OPPOSITES}, and let every open sector hold at least three training points. Then a minimum-norm student of zero training loss equals the teacher, is condensed, has the teacher's sign on each line, and there $\sum_j|a_jb_j|$ is the teacher's. The least $|\theta|^2$ is $2\sum_k|a_k^*|\,|b_k^*|$.",
         Verdict.PROVED,
         _theorem,
-        uses=("minnorm.thm5.2.certificate", "minnorm.prop4.2.mended"),
+        uses=("min_norm.thm5.2.certificate", "min_norm.prop4.2.mended"),
     ),
     Claim(
-        "minnorm.rem5.3",
+        "min_norm.rem5.3",
         _PAPER,
         "Remark 5.3, as printed",
         "$d=2$, $|a_k^*b_k^*|=1$: if every sector holds at least three training points, the minimum-norm student of zero training loss has zero test loss.",
@@ -247,12 +247,12 @@ CLAIMS = (
         _printed_remark,
     ),
     Claim(
-        "minnorm.rem5.3.mended",
+        "min_norm.rem5.3.mended",
         _PAPER,
         "Remark 5.3, hypothesis added",
         rf"The same, of any nonzero weights, if {formulas.NO_OPPOSITES}: zero test loss from finitely many samples.",
         Verdict.PROVED,
         _remark,
-        uses=("minnorm.thm5.2.mended",),
+        uses=("min_norm.thm5.2.mended",),
     ),
 )

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import sympy as sp
 
-from alignmath.networks import TwoLayerReLU
+from alignmath.networks import TwoLayer
 
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import Instance, gradient_variation, least_squares_student, points_at, random_instance
 
@@ -86,7 +86,7 @@ def _printed_proof(effort: Effort) -> Outcome:
 
 
 def _mended_proof(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.rem4.3.3")
+    d = Derivation("min_norm.rem4.3.3")
     d.argument(
         "the gradients surround the teacher's",
         r"Let $f=f^*$ at three points of a sector $s^*$. If $V(f^*,s^*)$ were not in the convex hull of the gradients of $f$ in $s^*$, some $w$ would have $w\cdot(V-V(f^*,s^*))>0$ for all of them: $g=f-f^*$ would rise strictly in the direction $w$ inside the cone of $P_1$ and $P_3$. The line through $P_2$ in the direction $w$ leaves this cone across the ray of $P_1$ or $P_3$ on one side at least; at both ends $g=0$: a contradiction.",
@@ -108,7 +108,7 @@ def _mended_proof(effort: Effort) -> Outcome:
     )
     d.argument(
         "longer",
-        r"So, if all output weights have one sign, the closed polygon of the gradients of $f$ has the convex polygon of the teacher in its hull: $2\sum_j|a_j|\,|b_j|\ge\kappa(f)\ge\kappa(f^*)=2\sum_k|a_k^*|\,|b_k^*|$ (`minnorm.rem4.3.3`).",
+        r"So, if all output weights have one sign, the closed polygon of the gradients of $f$ has the convex polygon of the teacher in its hull: $2\sum_j|a_j|\,|b_j|\ge\kappa(f)\ge\kappa(f^*)=2\sum_k|a_k^*|\,|b_k^*|$ (`min_norm.rem4.3.3`).",
         "A closed polygon is at least as long as the boundary of its hull, and perimeter is monotone under inclusion of convex sets.",
         refuted_by=r"an interpolant of a teacher with positive output weights, three points a sector, with $\kappa(f)<\kappa(f^*)$",
         attack=lambda: _kappa_attack(effort),
@@ -118,7 +118,7 @@ def _mended_proof(effort: Effort) -> Outcome:
     )
 
 
-def _interpolants(effort: Effort, seed: int, positive: bool) -> Iterator[tuple[Instance, TwoLayerReLU]]:
+def _interpolants(effort: Effort, seed: int, positive: bool) -> Iterator[tuple[Instance, TwoLayer]]:
     rng = np.random.default_rng(seed)
     for _ in range(effort.count(120, 2_000)):
         instance = random_instance(rng, int(rng.integers(1, 5)), apart=0.05, inner=0.03)
@@ -194,7 +194,7 @@ def _figures(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "minnorm.thm5.2.proof",
+        "min_norm.thm5.2.proof",
         _PAPER,
         "proof of Theorem 5.2, as printed",
         r"If $f$ agrees with $f^*$ at $P_1,P_2,P_3$ in a sector $s^*$, on pieces with other gradients, the gradients $V_1,V_2,V_3$ there form a triangle that contains $V(f^*,s^*)$; and a closed polygon around all $V(f^*,s)$ is longer than $\kappa(f^*)$.",
@@ -202,17 +202,17 @@ CLAIMS = (
         _printed_proof,
     ),
     Claim(
-        "minnorm.thm5.2.proof.mended",
+        "min_norm.thm5.2.proof.mended",
         _PAPER,
         "proof of Theorem 5.2, repaired for output weights of one sign",
         r"If $f$ agrees with $f^*$ at three points of each sector, every $V(f^*,s^*)$ is in the convex hull of the gradients of $f$ in $s^*$; and if all output weights of the teacher have one sign, $\kappa(f)\ge\kappa(f^*)$.",
         Verdict.PROVED,
         _mended_proof,
         assumes=("perimeter is monotone under inclusion of convex sets in the plane (Cauchy)",),
-        uses=("minnorm.rem4.3.3",),
+        uses=("min_norm.rem4.3.3",),
     ),
     Claim(
-        "minnorm.fig1_3",
+        "min_norm.fig1_3",
         _PAPER,
         "Figures 1 and 2, the geometry",
         r"In a sector with gradient $V$, $f(x)=\pm|OP|$ with $P$ the second point of the line of $x$ on the circle with diameter $OV$; gradients with the same value at $P_i$ lie on one line at right angles to $P_i$.",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from alignmath.networks import TwoLayerReLU
+from alignmath.networks import TwoLayer
 
-from ..attacks import errors_below, none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below, none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import cost_of, function_gap, gradient_variation, random_directions
 
@@ -109,10 +109,10 @@ def _population(effort: Effort) -> Outcome:
 
 
 def _population_mended(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.rem4.3.3", "minnorm.eq5")
+    d = Derivation("min_norm.rem4.3.3", "min_norm.eq5")
     d.argument(
         "kinks decide the masses",
-        r"Let $C_\ell$, $C_\ell^*$ be the sums of signed masses of student and teacher on the line $\ell$. At a point of the hyperplane $\ell^\perp$ that lies on no other kink the gradient jumps by $C_\ell u$, $u$ a unit vector of $\ell$ (`minnorm.rem4.3.3`, in any dimension). Equal functions have equal jumps: $C_\ell=C_\ell^*$ for every line.",
+        r"Let $C_\ell$, $C_\ell^*$ be the sums of signed masses of student and teacher on the line $\ell$. At a point of the hyperplane $\ell^\perp$ that lies on no other kink the gradient jumps by $C_\ell u$, $u$ a unit vector of $\ell$ (`min_norm.rem4.3.3`, in any dimension). Equal functions have equal jumps: $C_\ell=C_\ell^*$ for every line.",
         "Finitely many hyperplanes do not cover another one, and every point of the circle or sphere can be scaled.",
         refuted_by="equal functions with other sums of masses on a line",
         attack=lambda: _same_masses_attack(effort),
@@ -129,7 +129,7 @@ def _population_mended(effort: Effort) -> Outcome:
     )
     d.argument(
         "cost line by line",
-        r"So $\sum_j|a_j|\,|b_j|\ge\sum_\ell|C_\ell^*|=\sum_k|a_k^*|\,|b_k^*|$, the last as the teacher's masses on a line have one sign. Equality holds if and only if the student has no mass on other lines and only the teacher's sign on each. The teacher attains it, and $|\theta|^2$ is twice this cost for balanced neurons, more for others (`minnorm.eq5`).",
+        r"So $\sum_j|a_j|\,|b_j|\ge\sum_\ell|C_\ell^*|=\sum_k|a_k^*|\,|b_k^*|$, the last as the teacher's masses on a line have one sign. Equality holds if and only if the student has no mass on other lines and only the teacher's sign on each. The teacher attains it, and $|\theta|^2$ is twice this cost for balanced neurons, more for others (`min_norm.eq5`).",
         "The triangle inequality on each line and its equality case; silent neurons have mass 0 and belong to any group.",
         refuted_by="a student equal to the teacher, with masses off its lines or of the other sign, that costs no more",
         attack=lambda: _cost_attack(effort),
@@ -139,7 +139,7 @@ def _population_mended(effort: Effort) -> Outcome:
     )
 
 
-def _equal_students(effort: Effort, seed: int) -> list[tuple[TwoLayerReLU, TwoLayerReLU]]:
+def _equal_students(effort: Effort, seed: int) -> list[tuple[TwoLayer, TwoLayer]]:
     """Teachers without opposite signs on a line, and students equal to them: masses split, moved to the other end of the line, and linear functions added that cancel."""
     rng = np.random.default_rng(seed)
     pairs = []
@@ -156,7 +156,7 @@ def _equal_students(effort: Effort, seed: int) -> list[tuple[TwoLayerReLU, TwoLa
         signs = np.array([1, 1, 1, -1, -1, -1, 1, -1, -1, 1.0])
         hidden = np.concatenate([units, -units, extra])
         output = np.concatenate([masses - moved, moved, signs])
-        pairs.append((TwoLayerReLU(units, masses), TwoLayerReLU(hidden, output)))
+        pairs.append((TwoLayer(units, masses), TwoLayer(hidden, output)))
     return pairs
 
 
@@ -165,7 +165,7 @@ def _same_masses_attack(effort: Effort) -> Attack:
     for teacher, student in _equal_students(effort, 405):
         m = teacher.width
         sums = np.asarray(student.output)[:m] + np.asarray(student.output)[m : 2 * m]
-        rest = TwoLayerReLU(student.hidden[2 * m :], student.output[2 * m :])
+        rest = TwoLayer(student.hidden[2 * m :], student.output[2 * m :])
         masses = np.abs(sums - teacher.output).max() + gradient_variation(rest)
         errors.append((masses + function_gap(teacher, student)) / cost_of(student))
     return errors_below(
@@ -207,7 +207,7 @@ def _equation_nine(effort: Effort) -> Outcome:
 
 
 def _equation_nine_mended(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.prop4.2.mended")
+    d = Derivation("min_norm.prop4.2.mended")
     p, q = sp.symbols("p q", positive=True)
     d.identity(
         "first inequality",
@@ -225,7 +225,7 @@ def _equation_nine_mended(effort: Effort) -> Outcome:
     )
     d.argument(
         "second inequality",
-        r"$\sum_j|a_j|\,|b_j|\ge\sum_k|a_k^*|\,|b_k^*|$ is `minnorm.prop4.2.mended`.",
+        r"$\sum_j|a_j|\,|b_j|\ge\sum_k|a_k^*|\,|b_k^*|$ is `min_norm.prop4.2.mended`.",
         "Its hypothesis is this one.",
         refuted_by="a student equal to the teacher with a smaller squared norm",
         attack=lambda: _cost_attack(effort),
@@ -234,7 +234,7 @@ def _equation_nine_mended(effort: Effort) -> Outcome:
 
 
 def _opposite_neurons(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.prop4.2.mended")
+    d = Derivation("min_norm.prop4.2.mended")
     s, w, eps = sp.symbols("s t epsilon", real=True)
     for side, value in (("positive", sp.Symbol("h", positive=True)), ("negative", sp.Symbol("h", negative=True))):
         change = eps * (s * sp.Max(value, 0) + w * sp.Max(-value, 0)) - eps * (s + w) * sp.Max(value, 0)
@@ -242,7 +242,7 @@ def _opposite_neurons(effort: Effort) -> Outcome:
             f"moving mass to the opposite direction, {side} side",
             change,
             -eps * w * value,
-            r"A minimiser has, on the line of $b_k^*$ (unit $u_k$, sign $\epsilon_k$, mass $\mu_k$), masses $s_k$ along $u_k$ and $t_k=\mu_k-s_k$ opposite to it, all of sign $\epsilon_k$ (`minnorm.prop4.2.mended`); $h=u_k\cdot x$.",
+            r"A minimiser has, on the line of $b_k^*$ (unit $u_k$, sign $\epsilon_k$, mass $\mu_k$), masses $s_k$ along $u_k$ and $t_k=\mu_k-s_k$ opposite to it, all of sign $\epsilon_k$ (`min_norm.prop4.2.mended`); $h=u_k\cdot x$.",
             shown=r"\epsilon(s\,\sigma(h)+t\,\sigma(-h))-\epsilon(s+t)\,\sigma(h)=-\epsilon\,t\,h",
         )
     d.argument(
@@ -279,11 +279,9 @@ def _opposite_attack(effort: Effort) -> Attack:
         m = int(rng.integers(1, 6))
         units, masses = random_directions(rng, m), rng.uniform(0.2, 2, m)
         signs, moved = rng.choice([-1.0, 1.0], m), rng.uniform(0, 1, m) * masses
-        student = TwoLayerReLU(
-            np.concatenate([units, -units]), np.concatenate([signs * (masses - moved), signs * moved])
-        )
+        student = TwoLayer(np.concatenate([units, -units]), np.concatenate([signs * (masses - moved), signs * moved]))
         left = np.linalg.norm((moved * signs) @ units)
-        errors.append(abs(function_gap(TwoLayerReLU(units, signs * masses), student) - left) / masses.sum())
+        errors.append(abs(function_gap(TwoLayer(units, signs * masses), student) - left) / masses.sum())
     return errors_below(
         "random condensed students, seed 407: largest |f - f*| on the circle against the length of the sum",
         errors,
@@ -293,7 +291,7 @@ def _opposite_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "minnorm.eq5",
+        "min_norm.eq5",
         _PAPER,
         "equation (5)",
         r"In the plane, for $N$ samples and width $m\ge4N$, the least $|\theta|^2$ of an interpolating network is twice the least $\sum_j|a_j|\,|b_j|$, and one neuron for each wedge (activation pattern) and sign attains it: a convex program.",
@@ -301,7 +299,7 @@ CLAIMS = (
         _lifting,
     ),
     Claim(
-        "minnorm.prop4.2",
+        "min_norm.prop4.2",
         _PAPER,
         "Proposition 4.2, as printed",
         r"If $|a_k^*b_k^*|=1$, a minimum-norm student with $f=f^*$ on the circle is condensed and has $\sum_j|a_j^{(k)}b_j^{(k)}|=1$ for each $k$.",
@@ -309,16 +307,16 @@ CLAIMS = (
         _population,
     ),
     Claim(
-        "minnorm.prop4.2.mended",
+        "min_norm.prop4.2.mended",
         _PAPER,
         "Proposition 4.2, hypothesis added, every dimension",
         rf"Let the teacher have nonzero weights of any size such that {formulas.NO_OPPOSITES}. In $\mathbb{{R}}^d$, $d\ge2$, a student with $f=f^*$ has least norm if and only if it is balanced, condensed, has the teacher's sign on each line, and there $\sum_j|a_jb_j|$ is the teacher's. The least $|\theta|^2$ is $2\sum_k|a_k^*|\,|b_k^*|$.",
         Verdict.PROVED,
         _population_mended,
-        uses=("minnorm.rem4.3.3", "minnorm.eq5"),
+        uses=("min_norm.rem4.3.3", "min_norm.eq5"),
     ),
     Claim(
-        "minnorm.eq9",
+        "min_norm.eq9",
         _PAPER,
         "equation (9), as printed",
         r"For every teacher with $|a_j^*b_j^*|=1$ and student with $f=f^*$: $|\theta|_2=\sum_j(a_j^2+|b_j|^2)\ge2\sum_j|a_jb_j|\ge2\sum_j|a_j^*b_j^*|=2m_0$.",
@@ -326,21 +324,21 @@ CLAIMS = (
         _equation_nine,
     ),
     Claim(
-        "minnorm.eq9.mended",
+        "min_norm.eq9.mended",
         _PAPER,
         "equation (9), squared, hypothesis added",
         rf"If {formulas.NO_OPPOSITES}, $|\theta|_2^2=\sum_j(a_j^2+|b_j|^2)\ge2\sum_j|a_jb_j|\ge2\sum_j|a_j^*b_j^*|=2m_0$, and the bound is attained.",
         Verdict.PROVED,
         _equation_nine_mended,
-        uses=("minnorm.prop4.2.mended",),
+        uses=("min_norm.prop4.2.mended",),
     ),
     Claim(
-        "minnorm.rem4.4.2",
+        "min_norm.rem4.4.2",
         _PAPER,
         "Remark 4.4, 2",
         rf"If {formulas.NO_OPPOSITES}: a condensed student with the teacher's sign and mass on each line equals the teacher if and only if its opposite-direction neurons $a_jb_j$ add up to 0.",
         Verdict.PROVED,
         _opposite_neurons,
-        uses=("minnorm.prop4.2.mended",),
+        uses=("min_norm.prop4.2.mended",),
     ),
 )

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from alignmath import planar
-from solvers.interpolation import min_norm
+from alignmath import plane
+from solvers.interpolation.minimum_norm import min_norm
 
-from ..claims import CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.claims import CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import Instance, random_instance
 
@@ -98,16 +98,16 @@ def _multipliers(instance: Instance, lines: list[Any], signs: list[int], samples
 
 
 def _measured(effort: Effort) -> Outcome:
-    d = Derivation("minnorm.thm5.2.certificate")
+    d = Derivation("min_norm.thm5.2.certificate")
     rng = np.random.default_rng(461)
     count = effort.count(200, 2_000)
     chosen = [random_instance(rng, 1 + k % 6) for k in range(count)]
     loss, used = [], 0
     for instance in chosen:
-        found = planar.dual_certificate(instance.teacher, instance.points)
-        bound = float(instance.labels @ found) / planar.dual_peak(instance.points, found).value
+        found = plane.dual_certificate(instance.teacher, instance.points)
+        bound = float(instance.labels @ found) / plane.dual_peak(instance.points, found).value
         loss.append((1 - bound / instance.masses.sum()) / np.abs(found).sum())
-        used += bool(np.all(planar.dual_function(instance.points, found, instance.angles) * instance.signs > 0))
+        used += bool(np.all(plane.dual_function(instance.points, found, instance.angles) * instance.signs > 0))
     d.measurement(
         "lower bounds of the certificate",
         max(loss) < 1e-13 and used == count,
@@ -136,12 +136,12 @@ def _measured(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "minnorm.thm5.2.measured",
+        "min_norm.thm5.2.measured",
         _PAPER,
         "Theorem 5.2, on random teachers",
         r"For random teachers of 1 to 6 neurons on distinct lines, any signs and masses, and exactly three points in each sector, the dual certificate has $\max|p|=1$ and the least $|\theta|^2$ is $2\sum_k|a_k^*|\,|b_k^*|$.",
         Verdict.MEASURED,
         _measured,
-        uses=("minnorm.thm5.2.certificate",),
+        uses=("min_norm.thm5.2.certificate",),
     ),
 )

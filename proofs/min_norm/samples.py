@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignmath.networks import TwoLayerReLU
+from alignmath.networks import TwoLayer
 
 __all__ = [
     "Instance",
@@ -30,9 +30,9 @@ class Instance:
     samples: np.ndarray
 
     @property
-    def teacher(self) -> TwoLayerReLU:
+    def teacher(self) -> TwoLayer:
         """The teacher, with unit hidden vectors."""
-        return TwoLayerReLU(points_at(self.angles), self.signs * self.masses)
+        return TwoLayer(points_at(self.angles), self.signs * self.masses)
 
     @property
     def points(self) -> np.ndarray:
@@ -83,12 +83,12 @@ def random_instance(
     return Instance(angles, rng.choice([-1, 1], neurons), rng.uniform(0.2, 2, neurons), samples)
 
 
-def cost_of(network: TwoLayerReLU) -> float:
+def cost_of(network: TwoLayer) -> float:
     """`sum |a_j| |b_j|`."""
     return float(np.sum(np.abs(network.output) * np.linalg.norm(network.hidden, axis=1)))
 
 
-def gradient_variation(network: TwoLayerReLU) -> float:
+def gradient_variation(network: TwoLayer) -> float:
     """kappa from the gradients in the middle of the arcs between neighbouring kinks."""
     hidden, output = np.asarray(network.hidden), np.asarray(network.output)
     angles = np.arctan2(hidden[:, 1], hidden[:, 0])
@@ -99,7 +99,7 @@ def gradient_variation(network: TwoLayerReLU) -> float:
     return float(np.linalg.norm(np.diff(gradients, axis=0, append=gradients[:1]), axis=1).sum())
 
 
-def function_gap(first: TwoLayerReLU, second: TwoLayerReLU, count: int = 1_000) -> float:
+def function_gap(first: TwoLayer, second: TwoLayer, count: int = 1_000) -> float:
     """Largest `|f - g|` at `count` angles around the circle, and at the kinks of both."""
     kinks = [
         np.arctan2(network.hidden[:, 1], network.hidden[:, 0]) + turn
@@ -110,10 +110,10 @@ def function_gap(first: TwoLayerReLU, second: TwoLayerReLU, count: int = 1_000) 
     return float(np.abs(np.asarray(first(x)) - np.asarray(second(x))).max())
 
 
-def least_squares_student(rng: np.random.Generator, instance: Instance, neurons: int) -> TwoLayerReLU | None:
+def least_squares_student(rng: np.random.Generator, instance: Instance, neurons: int) -> TwoLayer | None:
     """A network of random directions that interpolates the samples, or None if these directions do not."""
     units = random_directions(rng, neurons)
     features = np.maximum(instance.points @ units.T, 0)
     masses = np.linalg.lstsq(features, instance.labels, rcond=None)[0]
-    network = TwoLayerReLU(units, masses)
+    network = TwoLayer(units, masses)
     return network if np.abs(np.asarray(network(instance.points)) - instance.labels).max() < 1e-9 else None

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from alignmath.networks import TwoLayerReLU
-from solvers.interpolation import min_norm
+from alignmath.networks import TwoLayer
+from solvers.interpolation.minimum_norm import min_norm
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import formulas
 from .samples import points_at
 
@@ -26,7 +26,7 @@ quarter = pi / 4
 
 def _one_neuron(effort: Effort) -> Outcome:
     """The teacher relu(x_1) and the points +-t, 180 +- (90 - t) degrees."""
-    d = Derivation("beyond.minnorm.recovery")
+    d = Derivation("min_norm.beyond.recovery")
     five, twelve = sp.Rational(5, 13), sp.Rational(12, 13)
     points = [(five, twelve), (five, -twelve), (-twelve, five), (-twelve, -five)]
     teacher = [(1, (1, 0))]
@@ -68,7 +68,7 @@ def _one_neuron(effort: Effort) -> Outcome:
     d.argument(
         "the least costs",
         r"The first family has the least cost $2\cos t$ for $t\ge60$ degrees. The second has less than 2 for $\delta<22.5$ degrees, and the teacher's 2 from there on.",
-        "Above; the sufficient conditions are `beyond.minnorm.recovery`.",
+        "Above; the sufficient conditions are `min_norm.beyond.recovery`.",
         refuted_by="a solver's certified norm on either side of these values",
         attack=lambda: _family_attack(effort),
     )
@@ -77,10 +77,10 @@ def _one_neuron(effort: Effort) -> Outcome:
     )
 
 
-def diagonal_family(angle: float, shift: float) -> TwoLayerReLU:
+def diagonal_family(angle: float, shift: float) -> TwoLayer:
     """The student of the second family: neurons at `-shift`, 45 and `90 + shift` degrees (radians here)."""
     masses = diagonal_masses(angle, shift, np.sin, np.cos, np.pi)
-    return TwoLayerReLU(
+    return TwoLayer(
         points_at(np.array([-shift, np.pi / 4, np.pi / 2 + shift])),
         np.array([masses[0], masses[1], masses[0]], dtype=float),
     )
@@ -144,7 +144,7 @@ def _diagonal_steps(d: Derivation) -> None:
         "the joining sinusoid",
         formulas.joining_sinusoid(1, 1, pi / 2, delta, pi / 2 - delta, x),
         sp.cos(delta) * sp.cos(x - quarter) / sp.cos(quarter - delta),
-        r"With the certificate of `beyond.minnorm.recovery`, $v=\cos\delta\cos(t-\frac\pi4)/\cos(\frac\pi4-\delta)$ in every quadrant.",
+        r"With the certificate of `min_norm.beyond.recovery`, $v=\cos\delta\cos(t-\frac\pi4)/\cos(\frac\pi4-\delta)$ in every quadrant.",
         shown=r"v(t)=\frac{\cos\delta}{\cos(\pi/4-\delta)}\cos(t-\tfrac\pi4)",
     )
     more = sp.Symbol("m", positive=True)
@@ -179,12 +179,12 @@ def _family_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "minnorm.thm5.2.two",
+        "min_norm.thm5.2.two",
         _PAPER,
         "Theorem 5.2, sharpness",
-        r"Three points a sector cannot be weakened to two: for $\sigma(x_1)$ and points at $\pm t$, $\pi\pm(\frac\pi2-t)$ the least cost is $2\cos t<1$ for $60<t<90$ degrees; for $\sigma(x_1)+\sigma(x_2)$ and points at $\delta$, $90-\delta$ degrees in each quadrant it is below 2 for $\delta<22.5$, and 2 for $22.5\le\delta<45$. Two points do suffice in a sector if both lie on one side of its bisector, or if the signs of the neighbouring directions differ, or if the joining sinusoid stays within $\pm1$ (`beyond.minnorm.recovery`).",
+        r"Three points a sector cannot be weakened to two: for $\sigma(x_1)$ and points at $\pm t$, $\pi\pm(\frac\pi2-t)$ the least cost is $2\cos t<1$ for $60<t<90$ degrees; for $\sigma(x_1)+\sigma(x_2)$ and points at $\delta$, $90-\delta$ degrees in each quadrant it is below 2 for $\delta<22.5$, and 2 for $22.5\le\delta<45$. Two points do suffice in a sector if both lie on one side of its bisector, or if the signs of the neighbouring directions differ, or if the joining sinusoid stays within $\pm1$ (`min_norm.beyond.recovery`).",
         Verdict.PROVED,
         _one_neuron,
-        uses=("beyond.minnorm.recovery",),
+        uses=("min_norm.beyond.recovery",),
     ),
 )

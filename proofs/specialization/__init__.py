@@ -1,4 +1,4 @@
-"""The claims of the specialization paper, in its order.
+"""The claims of the specialization paper, in its order, then what lies beyond it.
 
 `gradient_rule`, `regions`: Section 3; from `sample_gradients` to `random_weights`: critical points, Section 4; from `planks` to
 `near_critical`: small gradients (Theorem 5); from `weight_dynamics` to `early_growth`: Section 5; the
@@ -37,7 +37,7 @@ from . import (
 
 __all__ = ["CLAIMS"]
 
-CLAIMS = (
+_CLAIMS = (
     *gradient_rule.CLAIMS,
     *regions.CLAIMS,
     *sample_gradients.CLAIMS,
@@ -66,3 +66,4 @@ CLAIMS = (
     *deep_experiments.CLAIMS,
     *image_experiments.CLAIMS,
 )
+CLAIMS = tuple(sorted(_CLAIMS, key=lambda claim: ".beyond." in claim.name))

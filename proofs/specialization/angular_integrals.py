@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS"]
@@ -18,7 +18,7 @@ t = sp.Symbol("theta")
 
 
 def _proof_of_theorem_six(effort: Effort) -> Outcome:
-    d = Derivation("special.eq7")
+    d = Derivation("specialization.eq7")
     d.argument(
         "the arc of (54)",
         r"Teacher at angle 0, student at $\theta\in[0,\pi]$, plane of the two: both are active at $(\cos\theta',\sin\theta')$ for $\theta-\frac\pi2<\theta'<\frac\pi2$. By symmetry nothing is left across the plane.",
@@ -102,12 +102,12 @@ def _arc_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.thm6.proof",
+        "specialization.thm6.proof",
         _PAPER,
         "equations (53) to (61)",
         r"$I(\theta)=\int_{\theta-\pi/2}^{\pi/2}(\cos\theta',\sin\theta')\cos\theta'\,p(\theta')\,d\theta'=\frac12\big[I_1w_j^*-\frac12(I_0-I_2)\big]$ with $I_1=\int_{\theta-\pi/2}^{\pi/2}p(\theta')\,d\theta'$, $I_2(\theta)=\int_0^{2\theta}(\cos\theta'',\sin\theta'')\,p\big(\frac{\theta''-\pi}2\big)d\theta''$, $I_0=I_2(\pi)$. For $p=\frac1{2\pi}$: $I_0=0$, $I_1=\frac{\pi-\theta}{2\pi}$, $I_2=\frac1\pi\sin\theta\,w_k$, $I=\frac1{4\pi}[(\pi-\theta)w_j^*+\sin\theta\,w_k]$.",
         Verdict.PROVED,
         _proof_of_theorem_six,
-        uses=("special.eq7",),
+        uses=("specialization.eq7",),
     ),
 )

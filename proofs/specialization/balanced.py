@@ -6,11 +6,11 @@ import numpy as np
 import sympy as sp
 
 from alignmath.networks import DeepReLU
-from solvers.population_flow import population_flow
+from solvers.dynamics.vector_flow import population_flow
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation, is_zero
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation, is_zero
 from ..gaussian_integrals import vector_expectation
 from . import dynamics_formulas as formulas
 
@@ -21,7 +21,7 @@ pi = sp.pi
 
 
 def _printed(effort: Effort) -> Outcome:
-    d = Derivation("special.assump2")
+    d = Derivation("specialization.assump2")
     u, v, t = sp.symbols("u v theta")
     own, toward = (value.subs(t, pi / 2) for value in vector_expectation(sp.Heaviside(u) * sp.Max(v, 0), (u, v), t))
     d.certificate(
@@ -49,7 +49,7 @@ def _printed(effort: Effort) -> Outcome:
 
 
 def _mended(effort: Effort) -> Outcome:
-    d = Derivation("special.assump2", "special.eq5", "special.eq6")
+    d = Derivation("specialization.assump2", "specialization.eq5", "specialization.eq6")
     alpha, beta, w, others = (sp.symbols(f"{name}_1:3") for name in ("alpha", "beta", "w", "u"))
     psi, own = sp.symbols("psi_1:5"), sp.symbols("chi_1:5")
     student = sp.Symbol("w_k")
@@ -143,22 +143,22 @@ def _balance_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.eq8",
+        "specialization.eq8",
         _PAPER,
         "equation (8), as printed",
         r"With $V$, $V^*$ constant and Assumption 2, the dynamics (5) is $\frac{dw_k}{dt}=|w_k|\,r_k$ with $r_k=\sum_j\alpha_{jk}\psi(\theta_{jk})w_j^*-\sum_{k'}\beta_{k'k}\psi(\theta_{k'k})w_{k'}-\nu w_k$ for some scalar $\nu$.",
         Verdict.REFUTED,
         _printed,
-        uses=("special.assump2",),
+        uses=("specialization.assump2",),
     ),
     Claim(
-        "special.eq8.mended",
+        "specialization.eq8.mended",
         _PAPER,
         "equation (8), when the factor is there",
         r"With Assumption 2, (5) is $\frac{dw_k}{dt}=r_k$, without a factor. Gradient flow of both layers conserves $|w_k|^2-|v_k|^2$, for any inputs; from balanced weights, $|v_k|=|w_k|$, it has $\frac{dw_k}{dt}=|w_k|\,\hat r_k$, where $\hat r_k$ is $r_k$ with "
         r"$\alpha_{jk}=v_j^*\cdot\hat v_k$ and $\beta_{k'k}=v_{k'}\cdot\hat v_k$, $\hat v_k=v_k/|v_k|$.",
         Verdict.PROVED,
         _mended,
-        uses=("special.assump2", "special.eq5", "special.eq6"),
+        uses=("specialization.assump2", "specialization.eq5", "specialization.eq6"),
     ),
 )

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_examples as examples
 from . import critical_formulas as formulas
 from .exact_networks import (
@@ -27,7 +27,7 @@ from .exact_networks import (
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "beyond"
+_PAPER = "specialization"
 
 
 def _same_function(first: ExactNetwork, second: ExactNetwork) -> bool:
@@ -36,7 +36,7 @@ def _same_function(first: ExactNetwork, second: ExactNetwork) -> bool:
 
 
 def _constructed(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma3.mended", "beyond.special.one_observer")
+    d = Derivation("specialization.lemma3.mended", "specialization.beyond.one_observer")
     s = sp.Symbol("s", positive=True)
     gamma, v = sp.symbols("gamma_1:4", positive=True), sp.symbols("v_1:4", real=True)
     for sign in (1, -1):
@@ -77,8 +77,8 @@ def _constructed(effort: Effort) -> Outcome:
     )
     d.argument(
         "necessary",
-        r"If $f=f^*$ on an open set that all boundaries meet, `special.lemma3.mended` for the difference, output by output, says that the kinks agree on every boundary; what is left is affine and 0 on an open set.",
-        "`beyond.special.one_observer`: with an output bias these are the SGD critical points.",
+        r"If $f=f^*$ on an open set that all boundaries meet, `specialization.lemma3.mended` for the difference, output by output, says that the kinks agree on every boundary; what is left is affine and 0 on an open set.",
+        "`specialization.beyond.one_observer`: with an output bias these are the SGD critical points.",
         refuted_by="two-layer networks of one function with other sums on a boundary",
         attack=lambda: _fit_attack(effort),
     )
@@ -113,7 +113,7 @@ def _fit_attack(effort: Effort) -> Attack:
 
 
 def _hypotheses(effort: Effort) -> Outcome:
-    d = Derivation("special.thm2.mended")
+    d = Derivation("specialization.thm2.mended")
     (student, teacher), samples = examples.few_samples()
     d.certificate(
         "an open set of data",
@@ -178,21 +178,21 @@ def _unmatched(student: ExactNetwork, teacher: ExactNetwork, j: int) -> bool:
 
 CLAIMS = (
     Claim(
-        "beyond.special.constructed",
+        "specialization.beyond.constructed",
         _PAPER,
         "Section 4 of the specialization paper: what critical points look like",
         r"Two layers, all $\tilde w\ne0$. A student equals the teacher on an open set that all boundaries meet if and only if on every hyperplane $\sum_kv_k\|\tilde w_k\|=\sum_jv_j^*\|\tilde w_j^*\|$ over the students and teachers with that boundary, and the affine rests agree. So a teacher may have one student or be shared by several, and others may be left over with fan-outs that cancel; all of these are SGD critical on any data.",
         Verdict.PROVED,
         _constructed,
-        uses=("special.lemma3.mended", "beyond.special.one_observer"),
+        uses=("specialization.lemma3.mended", "specialization.beyond.one_observer"),
     ),
     Claim(
-        "beyond.special.hypotheses",
+        "specialization.beyond.hypotheses",
         _PAPER,
         "Theorem 2 of the specialization paper, mended: its hypotheses",
-        r"Without any one of these `special.thm2.mended` fails, the others being kept: an open set of data; distinct boundaries of the teachers; the boundary inside the data; a student active there; $\alpha_{kj}\ne0$. And $\gamma>0$ cannot be concluded.",
+        r"Without any one of these `specialization.thm2.mended` fails, the others being kept: an open set of data; distinct boundaries of the teachers; the boundary inside the data; a student active there; $\alpha_{kj}\ne0$. And $\gamma>0$ cannot be concluded.",
         Verdict.PROVED,
         _hypotheses,
-        uses=("special.thm2.mended",),
+        uses=("specialization.thm2.mended",),
     ),
 )

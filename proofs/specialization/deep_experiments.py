@@ -9,10 +9,10 @@ from functools import cache
 
 import numpy as np
 
-from solvers.training import Gaussian, Uniform
+from solvers.dynamics.training import Gaussian, Uniform
 
-from ..claims import Effort, Outcome
-from ..derivation import Derivation
+from ..engine.claims import Effort, Outcome
+from ..engine.derivation import Derivation
 from .deep_runs import run_deep
 from .figure_experiments import measured_claim
 
@@ -95,25 +95,25 @@ def _measured_twelve(effort: Effort) -> Outcome:
 
 CLAIMS = (
     measured_claim(
-        "special.fig4",
+        "specialization.fig4",
         "Figure 4, what the text says",
         "In a network with four hidden layers the lowest layer specialises first, then the others.",
         _text_four,
     ),
     measured_claim(
-        "special.fig4.measured",
+        "specialization.fig4.measured",
         "Figure 4, measured",
         "Every hidden layer of a deep student becomes more specialised.",
         _measured_four,
     ),
     measured_claim(
-        "special.fig12",
+        "specialization.fig12",
         "Figure 12, what the text says",
         "With inputs uniform on $(-15,15)^{100}$ deep students specialise as with Gaussian ones.",
         _text_twelve,
     ),
     measured_claim(
-        "special.fig12.measured",
+        "specialization.fig12.measured",
         "Figure 12, measured",
         "After 100,000 samples the mean best correlations of all layers are within 0.15 of those with Gaussian inputs.",
         _measured_twelve,

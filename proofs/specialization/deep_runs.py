@@ -14,8 +14,8 @@ import numpy as np
 
 from alignmath.networks import random_student, random_teacher
 from alignmath.specialization import fan_out_strength
-from solvers.training import Evaluation, InputLaw, train
-from solvers.training.measures import best_teacher, evaluation_loss, rho_mean
+from solvers.dynamics.training import Evaluation, InputLaw, train
+from solvers.dynamics.training.measures import best_teacher, evaluation_loss, rho_mean
 
 __all__ = ["HIDDEN", "run_deep"]
 

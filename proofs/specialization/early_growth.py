@@ -13,12 +13,12 @@ from alignmath import vector_population
 from alignmath.gaussian import angle, relu_moment
 from alignmath.networks import DeepReLU
 from alignmath.specialization import covered
-from solvers.population_flow import population_flow
+from solvers.dynamics.vector_flow import population_flow
 
 from ..alignment import formulas as kernel
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS", "small_student", "strengths_in_order"]
@@ -30,12 +30,18 @@ _RATE = r"$F(u,v)=\frac1{2\pi}\sum_j(v\cdot v_j^*)\,|w_j^*|\,f(\theta_j)$"
 
 
 def _strong_first(effort: Effort) -> Outcome:
-    d = Derivation("align.kernel", "align.lem4.2", "special.eq8.mended", "special.assump2", "special.thm6.between")
+    d = Derivation(
+        "alignment.kernel",
+        "alignment.lem4.2",
+        "specialization.eq8.mended",
+        "specialization.assump2",
+        "specialization.thm6.between",
+    )
     d.identity(
         "the rate by both formulas",
         formulas.psi(t) * sp.cos(t) + formulas.psi_student(t, 1),
         kernel.overlap(t),
-        r"$g_u=\sum_j(v\cdot v_j^*)E[x\,1(u\cdot x>0)\,f_j^*]$ is the gradient of $F$ by $u$, by `special.assump2`, and $u\cdot g_u=F$; $g_v=\sum_jE[\sigma(u\cdot x)f_j^*]\,v_j^*$ is that by $v$, and $v\cdot g_v=F$ (`align.kernel`). $f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$.",
+        r"$g_u=\sum_j(v\cdot v_j^*)E[x\,1(u\cdot x>0)\,f_j^*]$ is the gradient of $F$ by $u$, by `specialization.assump2`, and $u\cdot g_u=F$; $g_v=\sum_jE[\sigma(u\cdot x)f_j^*]\,v_j^*$ is that by $v$, and $v\cdot g_v=F$ (`alignment.kernel`). $f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$.",
         shown=r"u\cdot\big[\psi\,\hat w_j^*+\psi'u\big]=\frac{f(\theta_j)}{2\pi}",
     )
     n, F, square = sp.symbols("n F G", positive=True)
@@ -46,7 +52,7 @@ def _strong_first(effort: Effort) -> Outcome:
         "growth",
         formulas.inner(unit, moved, gram) / n,
         F,
-        r"Without the students' outputs (5) reads $\frac{dw_k}{dt}=n\,g_u$, $\frac{dv_k}{dt}=n\,g_v$, $n=|w_k|=|v_k|$ (`special.eq8.mended`). The same for $v_k$.",
+        r"Without the students' outputs (5) reads $\frac{dw_k}{dt}=n\,g_u$, $\frac{dv_k}{dt}=n\,g_v$, $n=|w_k|=|v_k|$ (`specialization.eq8.mended`). The same for $v_k$.",
         shown=r"\frac{d}{dt}\ln|w_k|=\frac{d}{dt}\ln|v_k|=F",
     )
     turn = formulas.turning(pull, unit, F)
@@ -60,7 +66,7 @@ def _strong_first(effort: Effort) -> Outcome:
     d.argument(
         "what was left out",
         r"The students' outputs change $\frac{d}{dt}\ln|w_k|$, $\frac{du_k}{dt}$ and $\frac{dv}{dt}$ by at most $\frac12\sum_ln_l^2$, $n_l=|w_l|=|v_l|$.",
-        r"They add $-\frac1{n_k}\sum_l(v_k\cdot v_l)E[x\,z_kf_l]$ and $-\frac1{n_k}\sum_lE[f_kf_l]\,v_l$; $|v_k\cdot v_l|\le n_kn_l$, $|E[x\,z_kf_l]|\le\frac12n_l$, its length at $\theta=0$ (`special.thm6.between`), and $E[f_kf_l]\le\frac12n_kn_l$.",
+        r"They add $-\frac1{n_k}\sum_l(v_k\cdot v_l)E[x\,z_kf_l]$ and $-\frac1{n_k}\sum_lE[f_kf_l]\,v_l$; $|v_k\cdot v_l|\le n_kn_l$, $|E[x\,z_kf_l]|\le\frac12n_l$, its length at $\theta=0$ (`specialization.thm6.between`), and $E[f_kf_l]\le\frac12n_kn_l$.",
         refuted_by="a balanced network whose velocities over its lengths differ by more from those of F",
         attack=lambda: _remainder_attack(effort),
     )
@@ -94,7 +100,7 @@ def _fastest_direction(d: Derivation) -> None:
             low: (low, "manifest"),
             small: (small, "manifest"),
         },
-        statement=r"If the $w_j^*$ are orthogonal too, the reflection that exchanges $\hat w_i^*$ and $\hat w_j^*$ takes a direction to one with $\theta_i$ and $\theta_j$ exchanged. With $s_i=s_j+p$ and $f_i=f_j+q$, that is $\theta_i<\theta_j$ as $f$ falls (`align.lem4.2`), the one nearer to the stronger teacher grows faster: at the direction of fastest growth the angles rise as the strengths fall.",
+        statement=r"If the $w_j^*$ are orthogonal too, the reflection that exchanges $\hat w_i^*$ and $\hat w_j^*$ takes a direction to one with $\theta_i$ and $\theta_j$ exchanged. With $s_i=s_j+p$ and $f_i=f_j+q$, that is $\theta_i<\theta_j$ as $f$ falls (`alignment.lem4.2`), the one nearer to the stronger teacher grows faster: at the direction of fastest growth the angles rise as the strengths fall.",
         shown=r"\frac{(s_i^2-s_j^2)(f_i^2-f_j^2)}{4\pi^2}>0",
     )
     others, first = sp.Symbol("R", nonnegative=True), profiles[0]
@@ -162,7 +168,7 @@ def _remainder_attack(effort: Effort) -> Attack:
 
 
 def _measured(effort: Effort) -> Outcome:
-    d = Derivation("beyond.special.strong_first")
+    d = Derivation("specialization.beyond.strong_first")
     rng, runs, teachers = np.random.default_rng(652), effort.count(3, 40), 5
     times, first, ordered = np.linspace(0, 200, 201), 0, []
     for _ in range(runs):
@@ -190,22 +196,28 @@ def _measured(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "beyond.special.strong_first",
+        "specialization.beyond.strong_first",
         _PAPER,
         "Section 5.3, strong teachers first, for small weights",
         rf"$x\sim N(0,I_d)$, both layers trained, balanced students $|w_k|=|v_k|=n_k$ with unit vectors $u_k$, $\hat v_k$; {_RATE}. Then $\frac{{d}}{{dt}}\ln n_k=F(u_k,\hat v_k)$, and $u_k$, $\hat v_k$ move along the gradient of $F$ on their spheres, up to $\frac12\sum_ln_l^2$; without this remainder $F$ never falls along the flow. "
         r"For teachers with orthogonal fan-outs, $s_j=|v_j^*|\,|w_j^*|$: $\max_vF^2=\sum_j(s_jf(\theta_j)/2\pi)^2$; at the direction $u$ of fastest growth $f(\theta_1)^2\ge\pi^2(1-\sum_{j\ge2}s_j^2/s_1^2)$, and if the $w_j^*$ are orthogonal too the angles $\theta_j$ rise as the strengths $s_j$ fall: it is nearest to the strongest teacher.",
         Verdict.PROVED,
         _strong_first,
-        uses=("align.kernel", "align.lem4.2", "special.eq8.mended", "special.assump2", "special.thm6.between"),
+        uses=(
+            "alignment.kernel",
+            "alignment.lem4.2",
+            "specialization.eq8.mended",
+            "specialization.assump2",
+            "specialization.thm6.between",
+        ),
     ),
     Claim(
-        "beyond.special.strong_first.measured",
+        "specialization.beyond.strong_first.measured",
         _PAPER,
         "Section 5.3, strong teachers first, measured",
         r"Population flow of 20 students of initial lengths $10^{-3}$ with 5 orthonormal teachers of strengths $1/j$: the strongest is covered first in every flow, and of neighbouring ones the stronger is covered no later in at least 80% of the pairs.",
         Verdict.MEASURED,
         _measured,
-        uses=("beyond.special.strong_first",),
+        uses=("specialization.beyond.strong_first",),
     ),
 )

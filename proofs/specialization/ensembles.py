@@ -4,10 +4,10 @@ As printed: inputs N(0, 100 I) in 100 dimensions, 50 outputs, 10,000 samples, mi
 active on each node, fan-outs 1/j^p. What the paper leaves open, and how it is read here:
 
 - the loss is averaged over the outputs too, as `torch.nn.MSELoss` does. With equation (2) as it stands, which is 25 times as steep, these
-  settings diverge within the first steps (claims `special.setup`, `special.setup.mended`).
+  settings diverge within the first steps (claims `specialization.setup`, `specialization.setup.mended`).
 - an epoch is one pass through the 10,000 samples (625 steps).
 - students start with a tenth of the weights that torch.nn gives. With all of it, wide students fit the teacher with nodes that hardly move,
-  and cover less of it than narrow ones (claim `special.fig5.start`).
+  and cover less of it than narrow ones (claim `specialization.fig5.start`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from solvers.population_flow import PopulationFlow, population_flow
-from solvers.solution import Training
-from solvers.training import Gaussian, train
+from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.vector_flow import PopulationFlow, population_flow
+from solvers.runs import Training
 
 __all__ = [
     "DEVIATION",

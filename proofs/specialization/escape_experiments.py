@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from alignmath import gaussian
-from alignmath.networks import TwoLayerReLU
-from solvers.descent import flow
+from alignmath.networks import TwoLayer
+from solvers.dynamics.descent import flow
 
-from ..claims import Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.claims import Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 from .slow_escape import escape_integrals
 
 __all__ = ["CLAIMS", "escape_time"]
 
 _PAPER = "specialization"
-_TEACHER = TwoLayerReLU([[1.0, 0.0]])
+_TEACHER = TwoLayer([[1.0, 0.0]])
 _DELTA = 1.0
 """Escaped: the angle to the teacher has fallen to pi - 1."""
 
 
-def escape_time(student: TwoLayerReLU, latest: float, *, train_output: bool) -> tuple[float, float]:
+def escape_time(student: TwoLayer, latest: float, *, train_output: bool) -> tuple[float, float]:
     """When the angle to the teacher `relu(x_1)` falls to `pi - 1` along the population flow, and the student's length then.
 
     student: one neuron in the plane. latest: a time by which that happens, else `ValueError`. The crossing is bracketed on ever finer grids of
@@ -42,7 +42,7 @@ def escape_time(student: TwoLayerReLU, latest: float, *, train_output: bool) -> 
             share = (_DELTA - opened[after - 1]) / turned
             lengths = np.linalg.norm(path.hidden[after - 1 : after + 1, 0], axis=1)
             return float(start + share * (end - start)), float(lengths[0] + share * (lengths[1] - lengths[0]))
-        student = TwoLayerReLU(path.hidden[after - 1], path.output[after - 1])
+        student = TwoLayer(path.hidden[after - 1], path.output[after - 1])
         times = np.linspace(start, end, 40)
     raise ArithmeticError("the crossing was not resolved")
 
@@ -53,12 +53,12 @@ def _opposite(epsilon: float, length: float) -> np.ndarray:
 
 
 def _measured_law(effort: Effort) -> Outcome:
-    d = Derivation("special.slow", "beyond.special.slow")
+    d = Derivation("specialization.slow", "specialization.beyond.slow")
     least = 4.0 if effort is Effort.FULL else 2.5
     epsilons = 10.0 ** -np.arange(1, least + 0.25, 0.5)
     times, exact = [], []
     for epsilon in epsilons:
-        student = TwoLayerReLU(_opposite(epsilon, 0.7), [0.7])
+        student = TwoLayer(_opposite(epsilon, 0.7), [0.7])
         predicted = 2 * np.pi * escape_integrals(epsilon, _DELTA).plain
         times.append(escape_time(student, 1.02 * predicted, train_output=True)[0])
         exact.append(predicted)
@@ -72,7 +72,7 @@ def _measured_law(effort: Effort) -> Outcome:
     d.measurement(
         "each time",
         error < 1e-4,
-        rf"Against $2\pi I$ of `special.slow`, quadrature: largest relative error {error:.1e}, below $10^{{-4}}$.",
+        rf"Against $2\pi I$ of `specialization.slow`, quadrature: largest relative error {error:.1e}, below $10^{{-4}}$.",
     )
     return d.measured(
         f"the 1/$\\epsilon$ law with slope {slope:.4f} in the exact flow with balanced trained output weight; longest time {times[-1]:.0f}"
@@ -80,14 +80,14 @@ def _measured_law(effort: Effort) -> Outcome:
 
 
 def _measured_fixed(effort: Effort) -> Outcome:
-    d = Derivation("beyond.special.slow")
+    d = Derivation("specialization.beyond.slow")
     least = 6 if effort is Effort.FULL else 4
     epsilons = 10.0 ** -np.arange(1, least + 1)
     rows = []
     for epsilon in epsilons:
         found = escape_integrals(epsilon, _DELTA)
         predicted = float(formulas.fixed_escape_time(found.grown, 0.7, 1, 1))
-        time, length = escape_time(TwoLayerReLU(_opposite(epsilon, 0.7)), 1.02 * predicted, train_output=False)
+        time, length = escape_time(TwoLayer(_opposite(epsilon, 0.7)), 1.02 * predicted, train_output=False)
         rows.append((time, predicted, length, 0.7 * np.exp(found.growth - predicted / 2)))
     times, exact, lengths, short = np.array(rows, dtype=float).T
     slope = np.polyfit(np.log(1 / epsilons[1:]), times[1:], 1)[0]
@@ -101,28 +101,28 @@ def _measured_fixed(effort: Effort) -> Outcome:
     d.measurement(
         "each time and length",
         max(errors) < 1e-4,
-        rf"Against $T$ and $n_0e^{{G-T/2}}$ of `beyond.special.slow`: relative errors up to {errors[0]:.1e} and {errors[1]:.1e}, below $10^{{-4}}$. At $\epsilon=10^{{-{least}}}$ the student escapes with length {lengths[-1]:.1e}.",
+        rf"Against $T$ and $n_0e^{{G-T/2}}$ of `specialization.beyond.slow`: relative errors up to {errors[0]:.1e} and {errors[1]:.1e}, below $10^{{-4}}$. At $\epsilon=10^{{-{least}}}$ the student escapes with length {lengths[-1]:.1e}.",
     )
     return d.measured(f"slope {slope:.4f} against $\\ln(1/\\epsilon)$: {times[2]:.1f} at $\\epsilon=10^{{-3}}$")
 
 
 CLAIMS = (
     Claim(
-        "special.slow.measured",
+        "specialization.slow.measured",
         _PAPER,
         "Section 5.3, slow convergence, measured",
         r"Population flow in the plane, one student with balanced trained output weight, teacher $\sigma(x_1)$: the time from $\theta=\pi-\epsilon$ to $\pi-1$ goes linearly with $1/\epsilon$, with slope $2\pi$ to 0.1%, and is $2\pi I$ to $10^{-4}$.",
         Verdict.MEASURED,
         _measured_law,
-        uses=("special.slow", "beyond.special.slow"),
+        uses=("specialization.slow", "specialization.beyond.slow"),
     ),
     Claim(
-        "beyond.special.slow.measured",
+        "specialization.beyond.slow.measured",
         _PAPER,
         "Section 5.3, with the output weight fixed, measured",
-        r"The same with the output weight fixed at 1: the time goes linearly with $\ln\frac1\epsilon$, with slope 2 to 0.01, and is the $T$ of `beyond.special.slow` to $10^{-4}$; so is the length.",
+        r"The same with the output weight fixed at 1: the time goes linearly with $\ln\frac1\epsilon$, with slope 2 to 0.01, and is the $T$ of `specialization.beyond.slow` to $10^{-4}$; so is the length.",
         Verdict.MEASURED,
         _measured_fixed,
-        uses=("beyond.special.slow",),
+        uses=("specialization.beyond.slow",),
     ),
 )

@@ -12,11 +12,11 @@ from functools import cache
 import numpy as np
 
 from alignmath.networks import DeepReLU
-from solvers.training import Gaussian, train
-from solvers.training.measures import best_student, best_teacher, correlations, evaluation_loss, fan_out
+from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.training.measures import best_student, best_teacher, evaluation_loss, fan_out, node_correlations
 
-from ..claims import Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.claims import Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from .coverage import coverage_epochs, interval, rank_correlations
 from .ensembles import DEVIATION, FACTORS, INPUTS, RATE, flow_of, stacked, students_of, teachers_of, train_pairs
 from .plane_runs import plane_runs, strongest_unaligned
@@ -146,9 +146,9 @@ def _students(effort: Effort) -> tuple[np.ndarray, np.ndarray]:
     """Correlations `(K, S, 10, n)` of 2x students of 10 nodes at p = 1, at every epoch, and the flow's `(K, 10, n)` of the first seed."""
     seeds, last = range(effort.count(3, 8)), effort.count(12, 40)
     runs = train_pairs(
-        10, 1.0, 2, seeds, epochs=last, record=range(last + 1), measures=[correlations], evaluation=2_000
+        10, 1.0, 2, seeds, epochs=last, record=range(last + 1), measures=[node_correlations], evaluation=2_000
     )
-    return runs.measured["correlations"], flow_of(10, 1.0, 2, 0, list(range(last + 1))).correlations
+    return runs.measured["node_correlations"], flow_of(10, 1.0, 2, 0, list(range(last + 1))).correlations
 
 
 def _text_six(effort: Effort) -> Outcome:
@@ -319,7 +319,7 @@ def _fan_outs(effort: Effort) -> dict[int, _FanOuts]:
 
 
 def _text_three(effort: Effort) -> Outcome:
-    d, ratios = Derivation("special.thm3.mended"), []
+    d, ratios = Derivation("specialization.thm3.mended"), []
     for factor, e in _fan_outs(effort).items():
         weak, strong = e.correlation < 0.6, e.correlation > 0.95
         if weak.sum() < 10:
@@ -339,7 +339,7 @@ def _text_three(effort: Effort) -> Outcome:
 
 
 def _measured_three(effort: Effort) -> Outcome:
-    d, rows = Derivation("special.thm3.mended"), []
+    d, rows = Derivation("specialization.thm3.mended"), []
     for factor, e in _fan_outs(effort).items():
         weak = e.correlation < 0.6
         alone = float((e.strength * weak).max() / e.strength.max())
@@ -353,7 +353,7 @@ def _measured_three(effort: Effort) -> Outcome:
 
 
 def _text_two(effort: Effort) -> Outcome:
-    d = Derivation("special.thm3.mended")
+    d = Derivation("specialization.thm3.mended")
     left = strongest_unaligned(plane_runs(effort.count(4, 32), 10_000))
     d.measurement(
         "what is not aligned does not count",
@@ -387,88 +387,88 @@ def measured_claim(name: str, source: str, statement: str, check: Callable[[Effo
 
 CLAIMS = (
     measured_claim(
-        "special.fig2",
+        "specialization.fig2",
         "Figure 2, what the text says",
         "Student nodes not aligned with a teacher node lose their weight in the plane: $\\|v_k\\|\\|w_k\\|$ becomes small.",
         _text_two,
-        "special.thm3.mended",
+        "specialization.thm3.mended",
     ),
     measured_claim(
-        "special.fig2.measured",
+        "specialization.fig2.measured",
         "Figure 2, measured",
         "In the plane, two or more of six student nodes align with the two teacher nodes in every run and the loss falls below 0.01; the fan-out $\\|v_k\\|$ alone of the others need not vanish.",
         _measured_two,
     ),
     measured_claim(
-        "special.fig3",
+        "specialization.fig3",
         "Figure 3, what the text says",
         "Student nodes that correlate badly with all teacher nodes have small fan-outs, specialised ones large ones.",
         _text_three,
-        "special.thm3.mended",
+        "specialization.thm3.mended",
     ),
     measured_claim(
-        "special.fig3.measured",
+        "specialization.fig3.measured",
         "Figure 3, measured",
         "With 10 teacher nodes, $p=1$ and the initial weights of torch.nn, the student nodes that correlate below 0.6 give together less than one per cent of the mean square of the output.",
         _measured_three,
-        "special.thm3.mended",
+        "specialization.thm3.mended",
     ),
     measured_claim(
-        "special.fig5",
+        "specialization.fig5",
         "Figure 5, what the text says",
         "As long as nodes are left to cover, strong teacher nodes are covered more often than weak ones, and over-realised students cover more.",
         _text_five,
     ),
     measured_claim(
-        "special.fig5.measured",
+        "specialization.fig5.measured",
         "Figure 5, measured",
         "How many of 20 teacher nodes are covered, by polarity and width; fewer at the largest polarity than at $p=0$.",
         _measured_five,
     ),
     measured_claim(
-        "special.fig5.start",
+        "specialization.fig5.start",
         "Figure 5, what it depends on",
         "Over-realisation helps from small initial weights. From those of torch.nn, 10x students end with a larger loss than 2x students at $p=1$.",
         _start,
     ),
     measured_claim(
-        "special.fig6",
+        "specialization.fig6",
         "Figure 6, what the text says",
         "More students go to a strong teacher node, and first.",
         _text_six,
     ),
     measured_claim(
-        "special.fig6.measured",
+        "specialization.fig6.measured",
         "Figure 6, measured",
         "Some students first approach a stronger teacher node and then turn to the one they end with; and SGD follows the gradient flow on the population.",
         _measured_six,
     ),
     measured_claim(
-        "special.fig7",
+        "specialization.fig7",
         "Figure 7, what the text says",
         "The strong teacher nodes are covered first, weaker ones many epochs later.",
         _text_seven,
     ),
     measured_claim(
-        "special.fig7.measured",
+        "specialization.fig7.measured",
         "Figure 7, measured",
         "The best student's correlation with each teacher node follows the gradient flow on the population.",
         _measured_seven,
     ),
     measured_claim(
-        "beyond.special.order",
+        "specialization.beyond.order",
         "Section 5.3, strong teacher nodes first, as a number",
         "For $p>0$ the index of a teacher node (strongest first) and its epoch of coverage are positively correlated (Kendall's tau-b, 95% interval above 0), at every width; for $p=0$ they are not.",
         _order,
     ),
     measured_claim(
-        "special.fig11",
+        "specialization.fig11",
         "Figure 11, what the text says",
         "With strongly polarised teachers, over-realised students have a lower evaluation loss.",
         _text_eleven,
     ),
     measured_claim(
-        "special.fig11.measured",
+        "specialization.fig11.measured",
         "Figure 11, measured",
         "Evaluation losses by polarity and width; all runs fall below a fifth of their start.",
         _measured_eleven,

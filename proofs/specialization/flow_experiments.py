@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..claims import Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.claims import Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 from .simulated_flows import SymmetricPath, random_start, symmetric_path
 
@@ -60,7 +60,12 @@ def rate_errors(path: SymmetricPath, target: np.ndarray, weights: np.ndarray, ep
 
 
 def _measured_rates(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7", "special.thm7.eq65", "special.thm7.eq66_68", "special.sym_breaking.mended")
+    d = Derivation(
+        "specialization.thm7",
+        "specialization.thm7.eq65",
+        "specialization.thm7.eq66_68",
+        "specialization.sym_breaking.mended",
+    )
     rng = np.random.default_rng(631)
     worst: dict[str, list[float]] = {}
     flows = effort.count(12, 200)
@@ -110,7 +115,7 @@ def final_angles(
 
 
 def _measured_alignment(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7.align.mended")
+    d = Derivation("specialization.thm7.alignment.mended")
     rng = np.random.default_rng(632)
     scales = 10.0 ** -np.arange(1, 6)
     slopes, ratios, runs, worst = [], [], effort.count(4, 60), np.zeros(len(scales))
@@ -153,21 +158,26 @@ def _measured_alignment(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "special.thm7.measured",
+        "specialization.thm7.measured",
         _PAPER,
         "equations (63) to (69), along simulated flows",
         r"Along numerical solutions of $\frac{dw_k}{dt}=|w_k|r_k$, with $r_k=r=w^*-\sum_ja_jw_j$ and with $r_1=r+\epsilon w^*$, the derivatives in (63) to (68) and in (69) as mended are as stated to $10^{-8}$ of the size of the terms; (69) as printed is off by more than 1% somewhere.",
         Verdict.MEASURED,
         _measured_rates,
-        uses=("special.thm7", "special.thm7.eq65", "special.thm7.eq66_68", "special.sym_breaking.mended"),
+        uses=(
+            "specialization.thm7",
+            "specialization.thm7.eq65",
+            "specialization.thm7.eq66_68",
+            "specialization.sym_breaking.mended",
+        ),
     ),
     Claim(
-        "special.thm7.align.measured",
+        "specialization.thm7.alignment.measured",
         _PAPER,
         "Section 5.3, the symmetric case simulated",
-        r"Three students started at $s$ times Gaussian vectors on the side of $w^*$: the largest $\tan\frac{\varphi_k}2$ at the end goes with $s$ to the power 1, to 0.02, for $s$ from $10^{-2}$ to $10^{-5}$, with the constant of `special.thm7.align.mended`; the largest angle to $w^*$ is more than 0.05 rad at $s=0.1$ and less than 0.001 at $10^{-5}$.",
+        r"Three students started at $s$ times Gaussian vectors on the side of $w^*$: the largest $\tan\frac{\varphi_k}2$ at the end goes with $s$ to the power 1, to 0.02, for $s$ from $10^{-2}$ to $10^{-5}$, with the constant of `specialization.thm7.alignment.mended`; the largest angle to $w^*$ is more than 0.05 rad at $s=0.1$ and less than 0.001 at $10^{-5}$.",
         Verdict.MEASURED,
         _measured_alignment,
-        uses=("special.thm7.align.mended",),
+        uses=("specialization.thm7.alignment.mended",),
     ),
 )

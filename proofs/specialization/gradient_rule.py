@@ -10,9 +10,9 @@ import sympy as sp
 
 from alignmath.specialization import recursive_gradient
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation, is_zero
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation, is_zero
 from . import critical_formulas as formulas
 from .samples import random_network
 from .symbolic_networks import Augmented, Symbolic, column
@@ -156,7 +156,7 @@ def _equation_four(effort: Effort) -> Outcome:
 
 
 def _lemma_one(effort: Effort) -> Outcome:
-    d = Derivation("special.eq4")
+    d = Derivation("specialization.eq4")
     d.identity(
         "top layer",
         formulas.recursive_rule(sp.eye(2), sp.eye(2), sp.eye(2), column("f", 2), column("t", 2)),
@@ -231,7 +231,7 @@ def _printed_bias(effort: Effort) -> Outcome:
 
 
 def _mended_bias(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma1", "special.eq4")
+    d = Derivation("specialization.lemma1", "specialization.eq4")
     x = column("x", 2)
     student, teacher = Symbolic("w", (2, 2, 2, 1), biases=True), Symbolic("v", (2, 1, 2, 1), biases=True)
     wide, target = Augmented(student), Augmented(teacher)
@@ -293,37 +293,37 @@ _claim = partial(Claim, paper=_PAPER)
 
 CLAIMS = (
     _claim(
-        name="special.eq1",
+        name="specialization.eq1",
         source="equation (1)",
         statement=r"$\dot W_l=E_x[f_{l-1}(x)g_l^\top(x)]$ is minus the gradient of $J$ by $W_l$, where $g_l$ is the gradient sent back to the pre-activations of layer $l$, gates applied.",
         expected=Verdict.PROVED,
         check=_equation_one,
     ),
     _claim(
-        name="special.bias",
+        name="specialization.bias",
         source="Section 3, bias term, as printed",
         statement=r"With $W_l\in\mathbb{R}^{(n_{l-1}+1)\times n_l}$, $f_l,g_l\in\mathbb{R}^{n_l+1}$ and $D_l\in\mathbb{R}^{(n_l+1)\times(n_l+1)}$ the equations hold with biases.",
         expected=Verdict.REFUTED,
         check=_printed_bias,
     ),
     _claim(
-        name="special.bias.mended",
+        name="specialization.bias.mended",
         source="Section 3, bias term, with augmented weights",
         statement=r"With $W_l=\left[\begin{matrix}\tilde W_l & 0\\b_l^\top & 1\end{matrix}\right]\in\mathbb{R}^{(n_{l-1}+1)\times(n_l+1)}$ below the output, and $W_L=[\tilde W_L;b_L^\top]$, equations (3) and (4) hold with biases. The last column of $V_l(x)$ is what the biases above layer $l$ add to the output.",
         expected=Verdict.PROVED,
         check=_mended_bias,
-        uses=("special.lemma1", "special.eq4"),
+        uses=("specialization.lemma1", "specialization.eq4"),
     ),
     _claim(
-        name="special.lemma1",
+        name="specialization.lemma1",
         source="Lemma 1, equation (3), 8.1",
         statement=r"$g_l(x)=D_l(x)[A_l(x)f_l^*(x)-B_l(x)f_l(x)]$ with $A_l=V_l^\top V_l^*$, $B_l=V_l^\top V_l$: minus the gradient of $\frac12\|f_L^*-f_L\|^2$ by the pre-activations of layer $l$.",
         expected=Verdict.PROVED,
         check=_lemma_one,
-        uses=("special.eq4",),
+        uses=("specialization.eq4",),
     ),
     _claim(
-        name="special.eq4",
+        name="specialization.eq4",
         source="equation (4)",
         statement=r"With $V_L=I$ and $V_{l-1}(x)=V_l(x)D_l(x)W_l^\top$, $f_L(x)=V_l(x)f_l(x)$ for every layer $l$, and $V_l(x)$ is the Jacobian of the output by $f_l$.",
         expected=Verdict.PROVED,

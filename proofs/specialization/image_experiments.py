@@ -12,8 +12,8 @@ import numpy as np
 
 from solvers.images import ImageSet, digits
 
-from ..claims import Effort, Outcome
-from ..derivation import Derivation
+from ..engine.claims import Effort, Outcome
+from ..engine.derivation import Derivation
 from .figure_experiments import measured_claim
 from .image_runs import image_runs
 
@@ -87,13 +87,13 @@ def _measured_eight(effort: Effort) -> Outcome:
 
 CLAIMS = (
     measured_claim(
-        "special.fig8",
+        "specialization.fig8",
         "Figure 8, what the text says",
         "Convolutional students of a pruned teacher: the more over-realised, the higher the mean best correlation in every layer and the evaluation accuracy. On digits, in the place of CIFAR-10.",
         _text_eight,
     ),
     measured_claim(
-        "special.fig8.measured",
+        "specialization.fig8.measured",
         "Figure 8, measured",
         "Training raises the correlations of all layers of the largest students beyond those that the number of nodes gives; no layer is covered on average. On digits.",
         _measured_eight,

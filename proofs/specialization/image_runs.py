@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import ConvReLU, prune, random_student
+from solvers.dynamics.training import train
+from solvers.dynamics.training.measures import accuracy, rho_mean
 from solvers.images import ImageSet
-from solvers.training import train
-from solvers.training.measures import accuracy, rho_mean
 
 __all__ = ["falling", "image_runs", "pruned_teacher"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
-from ..attacks import none_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_formulas as formulas
 from .exact_networks import Node, boundary_direction, exact, node_value, point_off_others
 from .samples import random_nodes
@@ -31,10 +31,10 @@ def _rational(rows: list[list[Fraction]]) -> DomainMatrix:
 
 
 def _lemma_two(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma3.mended")
+    d = Derivation("specialization.lemma3.mended")
     d.argument(
         "Lemma 3 without biases",
-        r"`special.lemma3.mended` in $\mathbb{R}^{d+1}$, $R$ the whole space, no affine term and all biases 0: every boundary passes through $0\in R$, and two of them are one exactly when the weights are parallel or antiparallel.",
+        r"`specialization.lemma3.mended` in $\mathbb{R}^{d+1}$, $R$ the whole space, no affine term and all biases 0: every boundary passes through $0\in R$, and two of them are one exactly when the weights are parallel or antiparallel.",
         "A special case.",
         refuted_by=r"weights on distinct lines whose nodes are linearly dependent",
         attack=lambda: _rank_attack(effort),
@@ -213,22 +213,22 @@ _claim = partial(Claim, paper="specialization")
 
 CLAIMS = (
     _claim(
-        name="special.lemma2",
+        name="specialization.lemma2",
         source="Lemma 2, 8.4",
         statement=rf"Let $w_1,\dots,w_K\in\mathbb{{R}}^{{d+1}}$ be nonzero, {formulas.ANTIPARALLEL}. If $\sum_jc_j\sigma(w_j\cdot x)=0$ for all $x\in\mathbb{{R}}^{{d+1}}$, then all $c_j=0$.",
         expected=Verdict.PROVED,
         check=_lemma_two,
-        uses=("special.lemma3.mended",),
+        uses=("specialization.lemma3.mended",),
     ),
     _claim(
-        name="special.lemma3",
+        name="specialization.lemma3",
         source="Lemma 3, 8.5, as printed",
         statement=r"Let $R$ be open and $w_j\ne0$, $w_j\ne\gamma w_{j'}$ for any $\gamma>0$, $j\ne j'$. If $\sum_jc_jf_j(x)+w_\bullet\cdot x=0$ on $R$ and the boundary of node $j$ meets $R$, then $c_j=0$.",
         expected=Verdict.REFUTED,
         check=_printed_lemma_three,
     ),
     _claim(
-        name="special.lemma3.mended",
+        name="specialization.lemma3.mended",
         source="Lemma 3, 8.5, antiparallel nodes excluded",
         statement=r"Let $R\subset\mathbb{R}^d$ be open, $\tilde w_j\ne0$, and the boundaries $\{\tilde w_j\cdot x+b_j=0\}$ distinct: $w_j\ne\gamma w_{j'}$ for any $\gamma\ne0$. If $\sum_jc_j\sigma(\tilde w_j\cdot x+b_j)$ is affine on $R$ and the boundary of node $j$ meets $R$, then $c_j=0$.",
         expected=Verdict.PROVED,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..claims import CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.claims import CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 
 __all__ = ["CLAIMS", "LeastResidual", "around", "cell_vertices", "least_residual"]
 
@@ -81,7 +81,7 @@ _RINGS = {
 
 
 def _measured(effort: Effort) -> Outcome:
-    d = Derivation("special.thm5.mended")
+    d = Derivation("specialization.thm5.mended")
     rng = np.random.default_rng(861)
     for name, ring in _RINGS.items():
         apart = np.geomspace(1e-3, 1e-1, effort.count(16, 96))
@@ -116,12 +116,12 @@ def _slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 CLAIMS = (
     Claim(
-        "special.thm5.measured",
+        "specialization.thm5.measured",
         "specialization",
         "Theorem 5: the rate in the experiment",
         r"A teacher node in the square $[-1,1]^2$, and 1, 2, 8 or 24 students around it, turned and shifted; $\mu$ is the least $\max(\sin\theta,|b-b^*|)$ over the students, $\epsilon$ the least possible $\max|g_1|$ of a student active everywhere with $\alpha=1$, over all fan-outs. The exponent in $\mu\sim\epsilon^p$, fitted, has its 95% confidence interval within $(0.9,1.1)$: 1, where the paper has $1-\delta$ and $1-2\delta$.",
         Verdict.MEASURED,
         _measured,
-        uses=("special.thm5.mended",),
+        uses=("specialization.thm5.mended",),
     ),
 )

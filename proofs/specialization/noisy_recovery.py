@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from ..attacks import none_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_examples as examples
 from . import critical_formulas as formulas
 from .exact_networks import boundary_direction, is_critical, sees
@@ -54,7 +54,7 @@ def _printed_lemma_six(effort: Effort) -> Outcome:
 
 
 def _lemma_six(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma5.mended")
+    d = Derivation("specialization.lemma5.mended")
     z, p, m, q = sp.Symbol("z"), *sp.symbols("p m", real=True), sp.Symbol("q", positive=True)
     d.identity(
         "nodes beyond q keep their gate",
@@ -67,7 +67,7 @@ def _lemma_six(effort: Effort) -> Outcome:
         "node j has its kink there",
         formulas.second_difference(lambda s: c * sp.Max(s, 0), 0, q),
         c * q,
-        r"So $|c_j|q=|h(x+q\tilde w_j)+h(x-q\tilde w_j)-2h(x)|\le4\epsilon$, if the three points lie in $R$. For $q>4\epsilon/|c_j|$ there is no such $x$, and the other alternative of `special.lemma5.mended` holds.",
+        r"So $|c_j|q=|h(x+q\tilde w_j)+h(x-q\tilde w_j)-2h(x)|\le4\epsilon$, if the three points lie in $R$. For $q>4\epsilon/|c_j|$ there is no such $x$, and the other alternative of `specialization.lemma5.mended` holds.",
         shown=r"c\,\sigma(q)+c\,\sigma(-q)-2c\,\sigma(0)=c\,q",
     )
     M_0 = sp.Symbol("M_0", positive=True)
@@ -157,7 +157,7 @@ def _printed_theorem_five(effort: Effort) -> Outcome:
 
 
 def _theorem_five(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma1", "special.cor1", "special.lemma6.mended")
+    d = Derivation("specialization.lemma1", "specialization.cor1", "specialization.lemma6.mended")
     length, alpha, s = sp.symbols("ell alpha s", positive=True)
     for sign in (1, -1):
         d.identity(
@@ -174,7 +174,7 @@ def _theorem_five(effort: Effort) -> Outcome:
         "the bound",
         bound,
         5 * (K - 1) * eps / (r * alpha * length),
-        r"By `special.lemma1` and `special.cor1`, $h=\sum_i\alpha_{ki}f_i^*-\sum_{k'}\beta_{kk'}f_{k'}+\mathrm{const}$ is the entry $k$ of $g_1$ on $R\cap E_k$, so $|h|\le\epsilon$: `special.lemma6.mended` with $q=5\epsilon/|c_j|$.",
+        r"By `specialization.lemma1` and `specialization.cor1`, $h=\sum_i\alpha_{ki}f_i^*-\sum_{k'}\beta_{kk'}f_{k'}+\mathrm{const}$ is the entry $k$ of $g_1$ on $R\cap E_k$, so $|h|\le\epsilon$: `specialization.lemma6.mended` with $q=5\epsilon/|c_j|$.",
         shown=r"\sin\theta\le\frac{5(K-1)\,\epsilon}{r\,|\alpha_{kj}|\,\|\tilde w_j^*\|}",
     )
     d.argument(
@@ -188,7 +188,7 @@ def _theorem_five(effort: Effort) -> Outcome:
 
 
 def _linear_rate(effort: Effort) -> Outcome:
-    d = Derivation("special.thm5.mended")
+    d = Derivation("specialization.thm5.mended")
     angle = sp.Symbol("theta", positive=True)
     w, v = sp.Matrix([1, 0]), sp.Matrix([sp.cos(angle), sp.sin(angle)])
     half = 2 * sp.sin(angle / 2)
@@ -217,7 +217,7 @@ def _linear_rate(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "special.lemma6",
+        "specialization.lemma6",
         _PAPER,
         "Lemma 6, 8.8, as printed",
         r"With the constants of Lemma 5: if unit weights, no two co-linear, have $|\sum_jc_jf_j(x)+w_\bullet\cdot x|\le\epsilon\le\epsilon_0$ on $R$, and $\partial E_j\cap R\ne\emptyset$, then some $j'\ne j$ has $\sin\theta_{jj'}\le MK\epsilon^{1-\delta}/|c_j|$ and $|b_{j'}-b_j|\le M_2\epsilon^{1-2\delta}/|c_j|$.",
@@ -225,16 +225,16 @@ CLAIMS = (
         _printed_lemma_six,
     ),
     Claim(
-        "special.lemma6.mended",
+        "specialization.lemma6.mended",
         _PAPER,
         "Lemma 6, 8.8, up to sign, at the linear rate, with constants",
         r"Let $d\ge2$, unit weights, $|\sum_jc_j\sigma(\tilde w_j\cdot x+b_j)+a\cdot x+a_0|\le\epsilon$ on $R$, $c_j\ne0$, $q>4\epsilon/|c_j|$, and $B$ a $(d-1)$-dimensional ball of radius $r$ in the boundary of node $j$ such that $x$ and $x\pm q\tilde w_j$ lie in $R$ for all $x\in B$. Then some $j'\ne j$ has $\sin\theta_{jj'}\le(K-1)q/r$ and $|b_{j'}-s\,b_j|\le q+\sqrt2M_0\sin\theta_{jj'}$, $s=\pm1$ the sign of $\tilde w_j\cdot\tilde w_{j'}$, $M_0=\max_B\|x\|$. With $q=5\epsilon/|c_j|$ both are $O(\epsilon/|c_j|)$.",
         Verdict.PROVED,
         _lemma_six,
-        uses=("special.lemma5.mended",),
+        uses=("specialization.lemma5.mended",),
     ),
     Claim(
-        "special.thm5",
+        "specialization.thm5",
         _PAPER,
         "Theorem 5, 8.13, as printed",
         r"Let any two teachers have $\tilde\theta_{jj'}\ge\theta_0$ or $|b_j^*-b_{j'}^*|\ge b_0$, and $\|g_1\|_\infty\le\epsilon\le\epsilon_0$ on $R_0$. If $\partial E_j^*\cap E_k\cap R\ne\emptyset$ and $\alpha_{kj}(R)\ne0$ for a region $R$ and a student $k$, then some student has $\sin\tilde\theta_{jk'}=O(\epsilon^{1-\delta}/|\alpha_{kj}|)$ and $|b_j^*-b_{k'}|=O(\epsilon^{1-2\delta}/|\alpha_{kj}|)$ for any $\delta>0$.",
@@ -242,21 +242,21 @@ CLAIMS = (
         _printed_theorem_five,
     ),
     Claim(
-        "special.thm5.mended",
+        "specialization.thm5.mended",
         _PAPER,
         "Theorem 5, 8.13, up to sign, at the linear rate, with constants",
         r"$d\ge2$, any number of layers; $R\subset R_0$ open, with one activation pattern of the layers above the first; each entry of $g_1$ at most $\epsilon$ on $R$; $\alpha_{kj}(R)\ne0$. Let $B$ be a $(d-1)$-dimensional ball of radius $r$ in the boundary of teacher $j$, with every point within $q=5\epsilon/(|\alpha_{kj}|\,\|\tilde w_j^*\|)$ of it in $R$ and student $k$ active there; $K$ nodes with $\tilde w\ne0$ in the first layers of both networks. If no other teacher is within the following bounds, some student is: $\sin\theta\le(K-1)q/r$ and $|b_{k'}/\|\tilde w_{k'}\|-s\,b_j^*/\|\tilde w_j^*\||\le q+\sqrt2M_0\sin\theta$, $s=\pm1$ the sign of $\tilde w_j^*\cdot\tilde w_{k'}$, $M_0=\max_B\|x\|$.",
         Verdict.PROVED,
         _theorem_five,
-        uses=("special.lemma1", "special.cor1", "special.lemma6.mended"),
+        uses=("specialization.lemma1", "specialization.cor1", "specialization.lemma6.mended"),
     ),
     Claim(
-        "beyond.special.linear_rate",
-        "beyond",
+        "specialization.beyond.linear_rate",
+        _PAPER,
         "Theorem 5 of the specialization paper, mended: its exponent",
-        r"The exponent of $\epsilon$ in `special.thm5.mended` is the best: for every $\theta$ there are networks with $\|g_1\|_\infty\le\epsilon$ and $\sin\theta=\epsilon\cos\frac\theta2$ for the only student.",
+        r"The exponent of $\epsilon$ in `specialization.thm5.mended` is the best: for every $\theta$ there are networks with $\|g_1\|_\infty\le\epsilon$ and $\sin\theta=\epsilon\cos\frac\theta2$ for the only student.",
         Verdict.PROVED,
         _linear_rate,
-        uses=("special.thm5.mended",),
+        uses=("specialization.thm5.mended",),
     ),
 )

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from solvers.training import Uniform, train
-from solvers.training.measures import best_teacher, evaluation_loss, fan_out
+from solvers.dynamics.training import Uniform, train
+from solvers.dynamics.training.measures import best_teacher, evaluation_loss, fan_out
 
 from .ensembles import stacked
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from ..attacks import none_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_formulas as formulas
 from .critical_examples import tilted_pair
 
@@ -167,7 +167,7 @@ def _printed_lemma_five(effort: Effort) -> Outcome:
 
 
 def _lemma_five(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma4", "beyond.special.planks")
+    d = Derivation("specialization.lemma4", "specialization.beyond.planks")
     along, value, b, bj = sp.symbols("a e b_j' b_j", real=True)
     c, s = sp.cos(theta), sp.sin(theta)
     part = formulas.orthogonal_part(c, s)
@@ -175,7 +175,7 @@ def _lemma_five(effort: Effort) -> Outcome:
         "another node on the boundary of j",
         s * (part[0] * along + part[1] * value) + c * along + b,
         value + b,
-        r"$a=\tilde w_j\cdot x$, $e=\tilde w_{j'}\cdot x$. By `special.lemma4`, $\tilde w_{j'}=\cos\theta\,\tilde w_j+\sin\theta\,\tilde u$. On the boundary $a=-b_j$: there $|\tilde w_{j'}\cdot x+b_{j'}|\le q$ is a plank in the direction $\tilde u$ of half-width $q/\sin\theta$.",
+        r"$a=\tilde w_j\cdot x$, $e=\tilde w_{j'}\cdot x$. By `specialization.lemma4`, $\tilde w_{j'}=\cos\theta\,\tilde w_j+\sin\theta\,\tilde u$. On the boundary $a=-b_j$: there $|\tilde w_{j'}\cdot x+b_{j'}|\le q$ is a plank in the direction $\tilde u$ of half-width $q/\sin\theta$.",
         shown=r"\tilde w_{j'}\cdot x+b_{j'}=\sin\theta\,(\tilde u\cdot x)+\cos\theta\,(\tilde w_j\cdot x)+b_{j'}",
     )
     K = sp.Symbol("K", integer=True, positive=True)
@@ -183,7 +183,7 @@ def _lemma_five(effort: Effort) -> Outcome:
         "planks that are narrow enough",
         (K - 1) * q / formulas.sine_bound(K, q, r),
         r,
-        r"If all $j'\ne j$ that come within $q$ on $B$ have $\sin\theta>(K-1)q/r$, their half-widths add up to less than $r$: by `beyond.special.planks`, with $B$ as the ball, some $x\in B$ has $|\tilde w_{j'}\cdot x+b_{j'}|>q$ for all $j'\ne j$.",
+        r"If all $j'\ne j$ that come within $q$ on $B$ have $\sin\theta>(K-1)q/r$, their half-widths add up to less than $r$: by `specialization.beyond.planks`, with $B$ as the ball, some $x\in B$ has $|\tilde w_{j'}\cdot x+b_{j'}|>q$ for all $j'\ne j$.",
         shown=r"(K-1)\,\frac q{\sin\theta}<r\quad\text{if}\quad\sin\theta>\frac{(K-1)q}r",
     )
     sign = sp.Symbol("s", real=True)
@@ -262,7 +262,7 @@ def _alternative_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.lemma4",
+        "specialization.lemma4",
         _PAPER,
         "Lemma 4, 8.6, equation (29)",
         r"For unit vectors $\tilde w_j$, $\tilde w_{j'}$ at an angle $\theta\notin\{0,\pi\}$, $\tilde u=P^\perp_{\tilde w_j}\tilde w_{j'}/\sin\theta$ is a unit vector orthogonal to $\tilde w_j$ with $\tilde w_{j'}\cdot\tilde u=\sin\theta$.",
@@ -270,15 +270,15 @@ CLAIMS = (
         _lemma_four,
     ),
     Claim(
-        "beyond.special.planks",
-        "beyond",
+        "specialization.beyond.planks",
+        _PAPER,
         "in place of the volumes of 8.7; the case of a ball of Bang's theorem (1951)",
         r"Let $u_1,\dots,u_K$ be unit vectors in $\mathbb{R}^n$ and $\sum_ih_i<r$. Then some $y$ with $\|y-c\|<r$ lies in none of the planks $|u_i\cdot y-m_i|\le h_i$. (Take $c=0$; other centres shift the $m_i$.)",
         Verdict.PROVED,
         _planks,
     ),
     Claim(
-        "special.lemma5",
+        "specialization.lemma5",
         _PAPER,
         "Lemma 5, 8.7, as printed",
         r"There are constants $M$, $M_2$, $\epsilon_0$ that depend on $\delta>0$, the number of nodes $K$ and the size of a ball in $\partial E_j\cap R$, such that for unit weights, no two co-linear, and $\epsilon\le\epsilon_0$: either some $j'\ne j$ has $\sin\theta_{jj'}\le MK\epsilon^{1-\delta}/|c_j|$ and $|b_{j'}-b_j|\le M_2\epsilon^{1-2\delta}/|c_j|$, or some $x_j\in\partial E_j\cap R$ has $|w_{j'}\cdot x_j|>5\epsilon/|c_j|$ for all $j'\ne j$.",
@@ -286,12 +286,12 @@ CLAIMS = (
         _printed_lemma_five,
     ),
     Claim(
-        "special.lemma5.mended",
+        "specialization.lemma5.mended",
         _PAPER,
         "Lemma 5, 8.7, up to sign, at the linear rate, with constants",
         r"Let $d\ge2$, unit weights $\tilde w_1,\dots,\tilde w_K$, $q>0$, $B$ a $(d-1)$-dimensional ball of radius $r$ in the boundary of node $j$, and $M_0=\max_B\|x\|$. Either some $j'\ne j$ has $\sin\theta_{jj'}\le(K-1)q/r$ and, with $s=\pm1$ the sign of $\tilde w_j\cdot\tilde w_{j'}$, $|b_{j'}-s\,b_j|\le q+\sqrt2M_0\sin\theta_{jj'}$; or some $x\in B$ has $|\tilde w_{j'}\cdot x+b_{j'}|>q$ for all $j'\ne j$.",
         Verdict.PROVED,
         _lemma_five,
-        uses=("special.lemma4", "beyond.special.planks"),
+        uses=("specialization.lemma4", "specialization.beyond.planks"),
     ),
 )

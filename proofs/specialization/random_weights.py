@@ -11,9 +11,9 @@ import sympy as sp
 from alignmath.networks import DeepReLU
 from alignmath.specialization import mixture
 
-from ..attacks import monte_carlo
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import monte_carlo
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_formulas as formulas
 from .symbolic_networks import Symbolic, column
 
@@ -21,7 +21,7 @@ __all__ = ["CLAIMS"]
 
 
 def _random_weights(effort: Effort) -> Outcome:
-    d = Derivation("special.eq4")
+    d = Derivation("specialization.eq4")
     n = sp.Symbol("n", positive=True, integer=True)
     d.identity(
         "a layer that stays awake",
@@ -107,12 +107,12 @@ def _input_seen(first: np.ndarray, teacher: DeepReLU) -> np.ndarray:
 
 CLAIMS = (
     Claim(
-        "special.rem.random",
+        "specialization.rem.random",
         "specialization",
         "remark after Theorem 4, with the probability",
         r"Let the student have no biases above the first layer, and let the weights of layers $2,\dots,L$ be independent with densities symmetric about 0. At an $x$ with $f_1(x)\ne0$, the probability that $\alpha_{kj}(x)\ne0$ for all $k$ and all $j$ with $v_j^*(x)\ne0$ (if any) is $\prod_{l=2}^{L-1}(1-2^{-n_l})$; with the complementary probability they are all 0. For two layers it is 1.",
         Verdict.PROVED,
         _random_weights,
-        uses=("special.eq4",),
+        uses=("specialization.eq4",),
     ),
 )

@@ -11,9 +11,9 @@ import sympy as sp
 
 from alignmath.specialization import mixture, top_down
 
-from ..attacks import errors_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from .exact_networks import ExactNetwork, cells, exact
 from .samples import random_network
 from .symbolic_networks import Symbolic, column
@@ -88,7 +88,7 @@ def _hull_attack(effort: Effort) -> Attack:
 
 
 def _corollary_one(effort: Effort) -> Outcome:
-    d = Derivation("special.eq4")
+    d = Derivation("specialization.eq4")
     student, x = Symbolic("w", (2, 2, 2, 2)), column("x", 2)
     gates = [set().union(*(entry.free_symbols for entry in D)) for D in student.D]
     for layer in (1, 2):
@@ -157,14 +157,14 @@ _claim = partial(Claim, paper="specialization")
 
 CLAIMS = (
     _claim(
-        name="special.polytope",
+        name="specialization.polytope",
         source="Section 3, before Corollary 1, as printed",
         statement=r"$R_l=\{f_l(x):x\in R_0\}$ is a convex polytope.",
         expected=Verdict.REFUTED,
         check=_printed_polytope,
     ),
     _claim(
-        name="special.polytope.mended",
+        name="specialization.polytope.mended",
         source="Section 3, before Corollary 1, corrected",
         statement=r"If $R_0$ is a finite union of convex polytopes, so is every $R_l$.",
         expected=Verdict.PROVED,
@@ -172,11 +172,11 @@ CLAIMS = (
         assumes=("a polytope cut by a closed half-space is a polytope (Minkowski, Weyl)",),
     ),
     _claim(
-        name="special.cor1",
+        name="specialization.cor1",
         source="Corollary 1, 8.3",
         statement=r"$A_l(x)$ and $B_l(x)$ are constant wherever student and teacher have one activation pattern in the layers above $l$. These are finitely many regions, whose interiors cover $R_0$ up to a null set; for $l=L-1$ there is only one.",
         expected=Verdict.PROVED,
         check=_corollary_one,
-        uses=("special.eq4",),
+        uses=("specialization.eq4",),
     ),
 )

@@ -10,13 +10,13 @@ import numpy as np
 import sympy as sp
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from solvers.solution import RunStatus
-from solvers.training import Gaussian, epoch_inputs, epoch_order, train
-from solvers.training.measures import evaluation_loss
+from solvers.dynamics.training import Gaussian, epoch_inputs, epoch_order, train
+from solvers.dynamics.training.measures import evaluation_loss
+from solvers.runs import RunStatus
 
-from ..attacks import errors_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from .ensembles import DEVIATION, FACTORS, INPUTS, RATE, students_of, teachers_of
 
 __all__ = ["CLAIMS", "ball_losses", "step_of_descent"]
@@ -105,7 +105,7 @@ def _setup(effort: Effort) -> Outcome:
 
 
 def _mended(effort: Effort) -> Outcome:
-    d = Derivation("special.setup.scaling")
+    d = Derivation("specialization.setup.scaling")
     factors, polarities = ((1, 10), (0.5, 2.0)) if effort is Effort.QUICK else (FACTORS, (0.0, 0.5, 1.0, 1.5, 2.0, 2.5))
     seeds, epochs = range(effort.count(2, 8)), effort.count(1, 5)
     worst, count = 0.0, 0
@@ -132,7 +132,7 @@ def _mended(effort: Effort) -> Outcome:
     d.measurement(
         "all runs train",
         worst < bound,
-        f"{count} runs ({', '.join(f'{f}x' for f in factors)} students, p from {polarities[0]:g} to {polarities[-1]:g}): after {epochs} epoch(s) none has diverged, and the evaluation loss is at most {worst:.3f} of its start (bound 1/3). Averaging over 50 outputs makes the slope 2/50 of that of (2): in the units of `special.setup.scaling` the rate is 0.04 in place of 1.",
+        f"{count} runs ({', '.join(f'{f}x' for f in factors)} students, p from {polarities[0]:g} to {polarities[-1]:g}): after {epochs} epoch(s) none has diverged, and the evaluation loss is at most {worst:.3f} of its start (bound 1/3). Averaging over 50 outputs makes the slope 2/50 of that of (2): in the units of `specialization.setup.scaling` the rate is 0.04 in place of 1.",
     )
     return d.measured(
         f"{count} of {count} runs train with the loss averaged over the outputs; the worst is at {worst:.3f} of its initial loss after {epochs} epoch(s)"
@@ -140,7 +140,7 @@ def _mended(effort: Effort) -> Outcome:
 
 
 def _line(effort: Effort) -> Outcome:
-    d = Derivation("special.setup.scaling")
+    d = Derivation("specialization.setup.scaling")
     seeds, factors = range(effort.count(2, 6)), (1, 10) if effort is Effort.QUICK else FACTORS
     rates = (
         np.array([0.2, 0.5, 0.8])
@@ -255,7 +255,7 @@ def _scaling_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.setup",
+        "specialization.setup",
         _PAPER,
         "Sections 6 and 8.16, settings as printed, with the loss (2)",
         f"SGD on the loss (2) trains two-layer students with {_PRINTED}.",
@@ -263,7 +263,7 @@ CLAIMS = (
         _setup,
     ),
     Claim(
-        "special.setup.scaling",
+        "specialization.setup.scaling",
         _PAPER,
         "Section 6, what the settings depend on",
         r"For networks without biases, SGD with learning rate $\eta$ on inputs $\sigma x$ takes the same steps as with $\eta\sigma^2$ on $x$; with a teacher $s$ times as strong and weights $\sqrt s$ times as large, the rate $\eta/s$ gives the same course.",
@@ -271,21 +271,21 @@ CLAIMS = (
         _scaling,
     ),
     Claim(
-        "special.setup.mended",
+        "specialization.setup.mended",
         _PAPER,
         "Sections 6 and 8.16, settings as printed, with the loss averaged over the outputs too",
         f"With {_PRINTED.replace('1/j', '1/j^p')}, and the squared error averaged over the 50 outputs (torch.nn.MSELoss) and a tenth of torch.nn's initial weights, students of every width train.",
         Verdict.MEASURED,
         _mended,
-        uses=("special.setup.scaling",),
+        uses=("specialization.setup.scaling",),
     ),
     Claim(
-        "special.setup.line",
+        "specialization.setup.line",
         _PAPER,
         "Section 6, where training begins to diverge",
-        r"In the setting of `special.setup` with $p=1$, what decides is $\eta\sigma^2$ (1 as printed): from a tenth of torch.nn's initial weights no run diverges at 0.5 and all do at 0.8, at every width from 1x to 10x; from torch.nn's the line is lower for wider students.",
+        r"In the setting of `specialization.setup` with $p=1$, what decides is $\eta\sigma^2$ (1 as printed): from a tenth of torch.nn's initial weights no run diverges at 0.5 and all do at 0.8, at every width from 1x to 10x; from torch.nn's the line is lower for wider students.",
         Verdict.MEASURED,
         _line,
-        uses=("special.setup.scaling",),
+        uses=("specialization.setup.scaling",),
     ),
 )

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 
-from ..attacks import none_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import none_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS", "EscapeIntegrals", "escape_integrals"]
@@ -102,7 +102,7 @@ def _sine_bounds(d: Derivation) -> None:
 
 
 def _slow(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7.eq65")
+    d = Derivation("specialization.thm7.eq65")
     turn = formulas.turning(
         b * formulas.psi(theta) * sp.Matrix([0, 1]), sp.Matrix([1, 0]), b * formulas.psi(theta) * sp.cos(theta)
     )
@@ -172,14 +172,14 @@ def _rates(weight: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 
 
 def _population(effort: Effort) -> Outcome:
-    d = Derivation("special.slow", "special.eq5", "special.assump2", "special.eq8.mended")
+    d = Derivation("specialization.slow", "specialization.eq5", "specialization.assump2", "specialization.eq8.mended")
     length_rate, opening = (rate.subs(theta, pi - s) for rate in _rates(a))
     pull = sp.sin(s) - s * sp.cos(s)
     d.identity(
         "fixed output weight: the angle",
         opening,
         formulas.opening_rate(s, b, n),
-        r"$\frac{dw}{dt}=a\,v^*\big[\psi\,w^*+\frac{|w^*|\sin\theta}{2\pi}\hat w\big]-\frac{a^2}2w$ (`special.eq5`, `special.assump2`); $\delta=\pi-\theta$, $n=|w|$, $b=a\,v^*|w^*|$.",
+        r"$\frac{dw}{dt}=a\,v^*\big[\psi\,w^*+\frac{|w^*|\sin\theta}{2\pi}\hat w\big]-\frac{a^2}2w$ (`specialization.eq5`, `specialization.assump2`); $\delta=\pi-\theta$, $n=|w|$, $b=a\,v^*|w^*|$.",
         shown=r"\frac{d\delta}{dt}=\frac{b\,\delta\sin\delta}{2\pi n}",
     )
     d.identity(
@@ -194,14 +194,14 @@ def _population(effort: Effort) -> Outcome:
         "balanced trained output weight",
         balanced,
         formulas.opening_rate(s, b / a),
-        r"With $v=n$ in place of $a$, kept by the flow (`special.eq8.mended`), the length drops out: the law of `special.slow` with the constant $v^*|w^*|$, exactly.",
+        r"With $v=n$ in place of $a$, kept by the flow (`specialization.eq8.mended`), the length drops out: the law of `specialization.slow` with the constant $v^*|w^*|$, exactly.",
         shown=r"\frac{d\delta}{dt}=\frac{v^*|w^*|}{2\pi}\delta\sin\delta",
     )
     _fixed_time(d, opening, length_rate, pull)
     d.argument(
         "bounds",
         r"$\frac1\epsilon-\frac1{\delta_0}<J<e^{\delta_0^3/(6\sin\delta_0)}\big(\frac1\epsilon-\frac1{\delta_0}+\frac{\delta_0^2}{6\sin\delta_0}\big)$, so $T=\frac2{a^2}\ln(1/\epsilon)+O(1)$ as $\epsilon\to0$.",
-        r"$0\le G(\delta)\le G(\delta_0)\le\int_0^{\delta_0}\frac{s\,\delta_0}{3\sin\delta_0}ds$ by the inequality above and the falling quotient, and the bounds of $I$ in `special.slow`.",
+        r"$0\le G(\delta)\le G(\delta_0)\le\int_0^{\delta_0}\frac{s\,\delta_0}{3\sin\delta_0}ds$ by the inequality above and the falling quotient, and the bounds of $I$ in `specialization.slow`.",
         refuted_by=r"$\epsilon$ and $\delta_0$ for which a quadrature leaves the bounds",
         attack=lambda: _growth_attack(effort),
     )
@@ -271,22 +271,22 @@ def _growth_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.slow",
+        "specialization.slow",
         _PAPER,
         "Section 5.3, slow convergence to weak teachers",
         rf"One teacher and one student under (8) with a constant coefficient $\alpha>0$, $\psi(\theta)=\frac{{\pi-\theta}}{{2\pi}}$: $\frac{{d\theta}}{{dt}}=-\alpha|w^*|\psi(\theta)\sin\theta$, and the time from $\theta=\pi-\epsilon$ to $\pi-\delta_0$ is $\frac{{2\pi}}{{\alpha|w^*|}}I$, {_INTEGRAL}, with {_BOUNDS}: unbounded as $\epsilon\to0$.",
         Verdict.PROVED,
         _slow,
-        uses=("special.thm7.eq65",),
+        uses=("specialization.thm7.eq65",),
     ),
     Claim(
-        "beyond.special.slow",
+        "specialization.beyond.slow",
         _PAPER,
         "Section 5.3, in the exact population flow",
-        rf"Student $a\,\sigma(w\cdot x)$, teacher $v^*\sigma(w^*\cdot x)$, $a,v^*>0$, $x\sim N(0,I_d)$, population flow from $\theta=\pi-\epsilon$, $|w|=n_0$. If both layers are trained from $a=|w|$, $\pi-\delta_0$ is reached at $\frac{{2\pi}}{{v^*|w^*|}}I$, the law of `special.slow`. If $a$ is fixed, it is reached at "
+        rf"Student $a\,\sigma(w\cdot x)$, teacher $v^*\sigma(w^*\cdot x)$, $a,v^*>0$, $x\sim N(0,I_d)$, population flow from $\theta=\pi-\epsilon$, $|w|=n_0$. If both layers are trained from $a=|w|$, $\pi-\delta_0$ is reached at $\frac{{2\pi}}{{v^*|w^*|}}I$, the law of `specialization.slow`. If $a$ is fixed, it is reached at "
         rf"$T=\frac2{{a^2}}\ln\big(1+\frac{{\pi n_0a}}{{v^*|w^*|}}J\big)$, {_GROWTH}; $T=\frac2{{a^2}}\ln(1/\epsilon)+O(1)$: the student shrinks like $e^{{-a^2t/2}}$ meanwhile, and a shorter one turns faster. The 1/$\epsilon$ law does not hold there.",
         Verdict.PROVED,
         _population,
-        uses=("special.slow", "special.eq5", "special.assump2", "special.eq8.mended"),
+        uses=("specialization.slow", "specialization.eq5", "specialization.assump2", "specialization.eq8.mended"),
     ),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from ..attacks import errors_below, monte_carlo
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation, is_zero
+from ..engine.attacks import errors_below, monte_carlo
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation, is_zero
 from ..gaussian_integrals import vector_expectation
 from . import dynamics_formulas as formulas
 from .quadrature import planar_mean
@@ -117,7 +117,7 @@ def _sphere_attack(effort: Effort) -> Attack:
 
 
 def _between(effort: Effort) -> Outcome:
-    d = Derivation("special.thm6.mended")
+    d = Derivation("specialization.thm6.mended")
     coefficient, sine, rest = sp.symbols("k s r", positive=True)
     toward, own = formulas.psi(t), formulas.psi_student(t, 1)
     for name, value, form in (("w_j^*", toward, rest), ("w_k", own, sine)):
@@ -205,7 +205,7 @@ def _assumption_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.thm6",
+        "specialization.thm6",
         _PAPER,
         "Theorem 6, as printed",
         r"If $x$ is spherically symmetric, $E[x\,z_kf_j^*]\propto\|w_j^*\|\,\|w_k\|\,[(\pi-\theta)w_j^*+\sin\theta\,w_k]$ for vectors of any length.",
@@ -213,7 +213,7 @@ CLAIMS = (
         _printed_theorem_six,
     ),
     Claim(
-        "special.thm6.mended",
+        "specialization.thm6.mended",
         _PAPER,
         "Theorem 6, degrees corrected, with its constant",
         r"If $x\in\mathbb{R}^d$ is spherically symmetric, $E[x\,z_kf_j^*]=\frac{E|x|^2}{2\pi d}\big[(\pi-\theta)w_j^*+\|w_j^*\|\sin\theta\,w_k/\|w_k\|\big]$: between $w_j^*$ and $w_k$.",
@@ -221,16 +221,16 @@ CLAIMS = (
         _theorem_six,
     ),
     Claim(
-        "special.thm6.between",
+        "specialization.thm6.between",
         _PAPER,
         "after Theorem 6",
         r"$E[x\,z_kf_j^*]$ lies between $w_j^*$ and $w_k$ for $0\le\theta\le\pi$, strictly for $0<\theta<\pi$, and is 0 for $\theta=\pi$; its length falls as $\theta$ grows. For spherically symmetric $x$.",
         Verdict.PROVED,
         _between,
-        uses=("special.thm6.mended",),
+        uses=("specialization.thm6.mended",),
     ),
     Claim(
-        "special.assump2",
+        "specialization.assump2",
         _PAPER,
         "Assumption 2",
         r"For $x\sim N(0,I_d)$, $E[x\,z_kf_j]=\psi(\theta_{jk})w_j+\psi'w_k$ with $\psi(\theta)=\frac{\pi-\theta}{2\pi}$, $\psi(\pi)=0$, and $\psi'=\frac{|w_j|\sin\theta_{jk}}{2\pi|w_k|}$. For $0<\theta<\pi$ no other coefficients do: $\psi'$ is not a function of the angle alone, as the notation has it, nor the derivative of $\psi$.",

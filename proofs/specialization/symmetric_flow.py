@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..claims import Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.claims import Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS", "SYMMETRIC"]
@@ -49,7 +49,7 @@ def _theorem_seven(effort: Effort) -> Outcome:
 
 
 def _equation_65(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7")
+    d = Derivation("specialization.thm7")
     rate = formulas.velocity(n, _RESIDUAL) / n - _WEIGHT / n**2 * a
     unit = _WEIGHT / n
     d.identity(
@@ -64,7 +64,7 @@ def _equation_65(effort: Effort) -> Outcome:
 
 
 def _equations_66_to_68(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7", "special.thm7.eq65")
+    d = Derivation("specialization.thm7", "specialization.thm7.eq65")
     unit, change = _WEIGHT / n, sp.Symbol("c", real=True)
     turn = formulas.turning(_RESIDUAL, unit, formulas.inner(unit, _RESIDUAL, _GRAM))
     d.identity(
@@ -127,7 +127,7 @@ def _residual_rate() -> tuple[sp.Expr, sp.Expr]:
 
 CLAIMS = (
     Claim(
-        "special.thm7",
+        "specialization.thm7",
         _PAPER,
         "Theorem 7, equations (62) to (64)",
         rf"For {_DYNAMICS} and $w_k,w_j\ne0$: $\frac{{d}}{{dt}}\ln|w_k|=\hat w_k\cdot r_k$, so $\frac{{d}}{{dt}}\ln\frac{{|w_k|}}{{|w_j|}}=\hat w_k\cdot r_k-\hat w_j\cdot r_j$.",
@@ -135,22 +135,22 @@ CLAIMS = (
         _theorem_seven,
     ),
     Claim(
-        "special.thm7.eq65",
+        "specialization.thm7.eq65",
         _PAPER,
         "equation (65)",
         rf"For {_DYNAMICS} and $w_k\ne0$: $\frac{{d\hat w_k}}{{dt}}=(I-\hat w_k\hat w_k^\top)\,r_k$.",
         Verdict.PROVED,
         _equation_65,
-        uses=("special.thm7",),
+        uses=("specialization.thm7",),
     ),
     Claim(
-        "special.thm7.eq66_68",
+        "specialization.thm7.eq66_68",
         _PAPER,
         "equations (66) to (68)",
         rf"For {_DYNAMICS}, $h_k=\hat w_k\cdot r_k$: $\frac{{dh_k}}{{dt}}=|r_k|^2-h_k^2+\hat w_k\cdot\frac{{dr_k}}{{dt}}$. In the symmetric case, {SYMMETRIC}: $\frac{{dh_k}}{{dt}}=|r|^2-h_k^2-Sh_k$ and "
         r"$\frac{d}{dt}(h_k-h_j)=(h_j-h_k)(h_k+h_j+S)$. If all $h_k(0)>0$ they stay positive and $|h_k-h_j|$ falls; there are states with $h_k+h_j+S<0$ at which it grows.",
         Verdict.PROVED,
         _equations_66_to_68,
-        uses=("special.thm7", "special.thm7.eq65"),
+        uses=("specialization.thm7", "specialization.thm7.eq65"),
     ),
 )

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 from .simulated_flows import random_start, symmetric_path
 from .symmetric_flow import SYMMETRIC
@@ -22,7 +22,7 @@ n = sp.Symbol("n", positive=True)
 
 
 def _printed_alignment(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7.eq66_68")
+    d = Derivation("specialization.thm7.eq66_68")
     target, half = sp.Matrix([1, 0]), sp.Rational(1, 2)
     stuck = [sp.Matrix([half, half]), sp.Matrix([half, -half])]
     d.certificate(
@@ -65,14 +65,14 @@ def _printed_alignment(effort: Effort) -> Outcome:
 
 
 def _alignment(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7", "special.thm7.eq66_68")
+    d = Derivation("specialization.thm7", "specialization.thm7.eq66_68")
     t = sp.Symbol("t")
     path, total = sp.Function("r")(t), sp.Function("S")(t)
     d.identity(
         "direction of the residual",
         sp.diff(path * sp.exp(sp.Integral(total, t)), t).subs(sp.diff(path, t), -total * path),
         0,
-        r"$\frac{dr}{dt}=-S\,r$ (`special.thm7.eq66_68`): $r(t)=e^{-\int_0^tS}\,r(0)$. Let $e=r(0)/|r(0)|$ and $\rho=|r|>0$.",
+        r"$\frac{dr}{dt}=-S\,r$ (`specialization.thm7.eq66_68`): $r(t)=e^{-\int_0^tS}\,r(0)$. Let $e=r(0)/|r(0)|$ and $\rho=|r|>0$.",
         shown=r"\frac{d}{dt}\Big(e^{\int S\,dt}\,r\Big)=0",
     )
     p, rho = sp.symbols("p_k rho", positive=True)
@@ -195,16 +195,16 @@ def _solution_attack(effort: Effort) -> Attack:
 
 CLAIMS = (
     Claim(
-        "special.thm7.align",
+        "specialization.thm7.alignment",
         _PAPER,
         "Section 5.3, after Theorem 7, as printed",
         rf"In the symmetric case, {SYMMETRIC}, all $h_k>0$: the feedback is negative until all $\hat w_k$ are equal, $\hat w_k$ aligns with $w^*$ and every student goes to $w^*$.",
         Verdict.REFUTED,
         _printed_alignment,
-        uses=("special.thm7.eq66_68",),
+        uses=("specialization.thm7.eq66_68",),
     ),
     Claim(
-        "special.thm7.align.mended",
+        "specialization.thm7.alignment.mended",
         _PAPER,
         "Section 5.3, the symmetric case solved",
         rf"{SYMMETRIC}, $r(0)\ne0$; $e=r(0)/|r(0)|$, $\omega=w^*\cdot e$, $\varphi_k$ the angle between $w_k$ and $r$, $A=\sum_ja_j(|w_j|+w_j\cdot e)(0)>0$, $B=\sum_ja_j(|w_j|-w_j\cdot e)(0)$. Then $r(t)=e^{{-\int_0^tS}}r(0)$ keeps its initial direction; "
@@ -212,7 +212,7 @@ CLAIMS = (
         r"$\frac1\omega\sum_ja_j|w_j(0)|\tan\frac{\varphi_k(0)}2$, and $r$ is off $w^*$ by an angle of sine at most $\frac1{|w^*|}\sum_ja_j|w_j(0)|$: the final misalignment is at most proportional to the initial scale, and $\varphi_k$ does not reach 0 unless it starts there.",
         Verdict.PROVED,
         _alignment,
-        uses=("special.thm7", "special.thm7.eq66_68"),
+        uses=("specialization.thm7", "specialization.thm7.eq66_68"),
         assumes=("existence and uniqueness of solutions of smooth ordinary differential equations",),
     ),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..claims import Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation, is_zero
+from ..engine.claims import Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation, is_zero
 from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS"]
@@ -18,7 +18,7 @@ h_1, h, S, c_1, c, own, eps = sp.symbols("h_1 h_k S c_1 c_k a_1n_1 epsilon", rea
 
 
 def _printed(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7.eq66_68")
+    d = Derivation("specialization.thm7.eq66_68")
     target, small = sp.Matrix([1, 0]), sp.Rational(33, 100)
     units = [sp.Matrix([sp.Rational(12, 13), sp.Rational(5, 13)]), sp.Matrix([-sp.Rational(3, 5), -sp.Rational(4, 5)])]
     lengths = [sp.Rational(5, 4), sp.Rational(1, 4)]
@@ -56,7 +56,7 @@ def _printed(effort: Effort) -> Outcome:
 
 
 def _mended(effort: Effort) -> Outcome:
-    d = Derivation("special.thm7", "special.thm7.eq66_68")
+    d = Derivation("specialization.thm7", "specialization.thm7.eq66_68")
     square, cross, target = sp.symbols("r_r r_w w_w", real=True)
     change_of = lambda along_r, along_target: -S * along_r - own * eps * along_target  # noqa: E731
     n, r, w = sp.IndexedBase("n"), sp.Symbol("r"), sp.Symbol("w")
@@ -124,7 +124,7 @@ def _aligned_manifold(d: Derivation) -> None:
         "on the aligned manifold",
         rate,
         eps * length,
-        r"All $w_k=n_k\hat w^*$, $\hat w^*=w^*/|w^*|$: then $r_k$ and the velocities are along $w^*$ too, so it stays so. $h_k=\rho=\hat w^*\cdot r$ and $h_1=\rho+\epsilon|w^*|$, of whatever sign $\rho$ is (`special.thm7`).",
+        r"All $w_k=n_k\hat w^*$, $\hat w^*=w^*/|w^*|$: then $r_k$ and the velocities are along $w^*$ too, so it stays so. $h_k=\rho=\hat w^*\cdot r$ and $h_1=\rho+\epsilon|w^*|$, of whatever sign $\rho$ is (`specialization.thm7`).",
         shown=r"\frac{d}{dt}\ln\frac{|w_1|}{|w_k|}=h_1-h_k=\epsilon|w^*|",
     )
     path = start * formulas.aligned_growth(eps, length, t)
@@ -138,22 +138,22 @@ def _aligned_manifold(d: Derivation) -> None:
 
 CLAIMS = (
     Claim(
-        "special.sym_breaking",
+        "specialization.sym_breaking",
         _PAPER,
         "Section 5.3 and equation (69), as printed",
         rf"{_SETTING}, all $h_k>0$: $\frac{{d}}{{dt}}(h_1-h_k)=(h_k-h_1)(h_k+h_1+S)+|r_1|^2-|r|^2$, which is 0 only where $h_1>h_k$; so $|w_1|/|w_k|$ grows exponentially.",
         Verdict.REFUTED,
         _printed,
-        uses=("special.thm7.eq66_68",),
+        uses=("specialization.thm7.eq66_68",),
     ),
     Claim(
-        "special.sym_breaking.mended",
+        "specialization.sym_breaking.mended",
         _PAPER,
         "equation (69), with what it drops",
         rf"{_SETTING}, $c_k=\hat w_k\cdot w^*$: $\frac{{d}}{{dt}}(h_1-h_k)=(h_k-h_1)(h_k+h_1+S)+|r_1|^2-|r|^2+\epsilon S\,c_1-\epsilon a_1|w_1|(c_1-c_k)$. Where $c_1,c_k,r\cdot w^*\ge0$ and $h_1+h_k+S>0$ it is positive "
         r"unless $h_1>h_k$. Where all $w_k$ are along $w^*$ they stay so, and $|w_1|/|w_k|$ grows exactly like $e^{\epsilon|w^*|t}$.",
         Verdict.PROVED,
         _mended,
-        uses=("special.thm7", "special.thm7.eq66_68"),
+        uses=("specialization.thm7", "specialization.thm7.eq66_68"),
     ),
 )

@@ -12,9 +12,9 @@ import sympy as sp
 from alignmath.networks import DeepReLU
 from alignmath.specialization import mixture, top_down
 
-from ..attacks import errors_below
-from ..claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_examples as examples
 from . import critical_formulas as formulas
 from .exact_networks import (
@@ -111,11 +111,11 @@ def _regrouping(d: Derivation) -> None:
 
 
 def _theorem_two(effort: Effort) -> Outcome:
-    d = Derivation("special.lemma1", "special.lemma3.mended", "special.thm1")
+    d = Derivation("specialization.lemma1", "specialization.lemma3.mended", "specialization.thm1")
     _regrouping(d)
     d.argument(
         "Lemma 3 on the part that the observer sees",
-        r"By `special.thm1`, $g_1=0$ on $R_0$, and by `special.lemma1` $h=\sum_i\alpha_{ki}f_i^*-\sum_{k'}\beta_{kk'}f_{k'}+v_k\cdot(c^*-c)=0$ on $R=R_0\cap E_k$, which is open; $c^*$, $c$ are output biases. Grouped by boundaries, $h$ has the kink $\alpha_{kj}\|\tilde w_j^*\|-\sum_{k'}\beta_{kk'}\|\tilde w_{k'}\|$ at that of teacher $j$, as no other teacher lies on it, and the boundary meets $R$: by `special.lemma3.mended` the kink is 0. As $\alpha_{kj}\ne0$, the sum over students is not empty.",
+        r"By `specialization.thm1`, $g_1=0$ on $R_0$, and by `specialization.lemma1` $h=\sum_i\alpha_{ki}f_i^*-\sum_{k'}\beta_{kk'}f_{k'}+v_k\cdot(c^*-c)=0$ on $R=R_0\cap E_k$, which is open; $c^*$, $c$ are output biases. Grouped by boundaries, $h$ has the kink $\alpha_{kj}\|\tilde w_j^*\|-\sum_{k'}\beta_{kk'}\|\tilde w_{k'}\|$ at that of teacher $j$, as no other teacher lies on it, and the boundary meets $R$: by `specialization.lemma3.mended` the kink is 0. As $\alpha_{kj}\ne0$, the sum over students is not empty.",
         "Constants and nodes with $\\tilde w=0$ are affine; Lemma 3 holds with any affine function.",
         refuted_by=r"a network in which $h$ has another kink at the boundary of a teacher",
         attack=lambda: kink_attack(effort, (2,)),
@@ -148,10 +148,16 @@ def _printed_theorem_four(effort: Effort) -> Outcome:
 
 
 def _theorem_four(effort: Effort) -> Outcome:
-    d = Derivation("special.thm1", "special.lemma1", "special.cor1", "special.lemma3.mended", "special.thm2.mended")
+    d = Derivation(
+        "specialization.thm1",
+        "specialization.lemma1",
+        "specialization.cor1",
+        "specialization.lemma3.mended",
+        "specialization.thm2.mended",
+    )
     d.argument(
         "Lemma 3 in one region",
-        r"By `special.cor1` there are regions with constant $A_1$, $B_1$; biases above the first layer add a constant there. On $R\cap E_k$ `special.lemma1` gives $\sum_i\alpha_{ki}f_i^*-\sum_{k'}\beta_{kk'}f_{k'}+\mathrm{const}=0$, and the rest is the proof of `special.thm2.mended`.",
+        r"By `specialization.cor1` there are regions with constant $A_1$, $B_1$; biases above the first layer add a constant there. On $R\cap E_k$ `specialization.lemma1` gives $\sum_i\alpha_{ki}f_i^*-\sum_{k'}\beta_{kk'}f_{k'}+\mathrm{const}=0$, and the rest is the proof of `specialization.thm2.mended`.",
         "Nothing but the constancy of the coefficients on $R$ was used.",
         refuted_by=r"a deep network in which the bracket of (3) has another kink at the boundary of a teacher than $\alpha_{kj}\|\tilde w_j^*\|-\sum_{k'}\beta_{kk'}\|\tilde w_{k'}\|$",
         attack=lambda: kink_attack(effort, (3, 4)),
@@ -231,33 +237,39 @@ _claim = partial(Claim, paper="specialization")
 
 CLAIMS = (
     _claim(
-        name="special.thm2",
+        name="specialization.thm2",
         source="Theorem 2, 8.9, as printed",
         statement=r"Two layers, teacher nodes not co-linear, their boundaries visible in $R_0$. At an SGD critical point, if teacher $j$ is observed by student $k$ and $\alpha_{kj}\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma>0$.",
         expected=Verdict.REFUTED,
         check=_printed_theorem_two,
     ),
     _claim(
-        name="special.thm2.mended",
+        name="specialization.thm2.mended",
         source="Theorem 2, 8.9, up to sign, the boundary seen inside the data",
         statement=r"Two layers, biases allowed; $R_0$ open; teacher nodes with $\tilde w_j^*\ne0$ and distinct boundaries; $g_1=0$ on $R_0$, as at an SGD critical point. If some $x\in R_0$ lies on the boundary of teacher $j$, student $k$ is active there and $\alpha_{kj}\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma\ne0$. Over all students on that boundary, $\sum_{k'}\beta_{kk'}\|\tilde w_{k'}\|=\alpha_{kj}\|\tilde w_j^*\|$.",
         expected=Verdict.PROVED,
         check=_theorem_two,
-        uses=("special.lemma1", "special.lemma3.mended", "special.thm1"),
+        uses=("specialization.lemma1", "specialization.lemma3.mended", "specialization.thm1"),
     ),
     _claim(
-        name="special.thm4",
+        name="specialization.thm4",
         source="Theorem 4, 8.12, as printed",
         statement=r"Any number of layers, teacher nodes not co-linear, their boundaries visible. At an SGD critical point, if teacher $j$ of the first layer has a region $R$ of constant $A_1$, $B_1$ and a student $k$ with $\partial E_j^*\cap E_k\cap R\ne\emptyset$ and $\alpha_{kj}(R)\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma>0$.",
         expected=Verdict.REFUTED,
         check=_printed_theorem_four,
     ),
     _claim(
-        name="special.thm4.mended",
+        name="specialization.thm4.mended",
         source="Theorem 4, 8.12, up to sign",
         statement=r"Any number of layers; $R\subset R_0$ open, with one activation pattern of the layers above the first; $g_1=0$ on $R$; teacher nodes of the first layer with $\tilde w_j^*\ne0$ and distinct boundaries. If some $x\in R$ lies on the boundary of teacher $j$, student $k$ is active there and $\alpha_{kj}(R)\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma\ne0$, and $\sum_{k'}\beta_{kk'}(R)\|\tilde w_{k'}\|=\alpha_{kj}(R)\|\tilde w_j^*\|$ over all students on that boundary.",
         expected=Verdict.PROVED,
         check=_theorem_four,
-        uses=("special.thm1", "special.lemma1", "special.cor1", "special.lemma3.mended", "special.thm2.mended"),
+        uses=(
+            "specialization.thm1",
+            "specialization.lemma1",
+            "specialization.cor1",
+            "specialization.lemma3.mended",
+            "specialization.thm2.mended",
+        ),
     ),
 )

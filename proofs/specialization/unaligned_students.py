@@ -10,9 +10,9 @@ import sympy as sp
 
 from alignmath.networks import DeepReLU
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import critical_examples as examples
 from . import critical_formulas as formulas
 from .exact_networks import (
@@ -72,10 +72,10 @@ def _printed_theorem_three(effort: Effort) -> Outcome:
 
 
 def _theorem_three(effort: Effort) -> Outcome:
-    d = Derivation("special.thm2.mended")
+    d = Derivation("specialization.thm2.mended")
     d.argument(
         "kinks of every observer",
-        r"As for `special.thm2.mended`: for each observer $i$ the kink of $\sum_jv_i\cdot v_j^*f_j^*-\sum_kv_i\cdot v_kf_k+\mathrm{const}$ at $H$ is 0, that is $v_i\cdot S=0$ with $S=\sum_jv_j^*\|\tilde w_j^*\|-\sum_kv_k\|\tilde w_k\|$ over the nodes on $H$.",
+        r"As for `specialization.thm2.mended`: for each observer $i$ the kink of $\sum_jv_i\cdot v_j^*f_j^*-\sum_kv_i\cdot v_kf_k+\mathrm{const}$ at $H$ is 0, that is $v_i\cdot S=0$ with $S=\sum_jv_j^*\|\tilde w_j^*\|-\sum_kv_k\|\tilde w_k\|$ over the nodes on $H$.",
         r"$\alpha_{ij}=v_i\cdot v_j^*$, $\beta_{ik}=v_i\cdot v_k$ and Lemma 3 on $R_0\cap E_i$.",
         refuted_by="a network with another kink",
         attack=lambda: kink_attack(effort, (2,)),
@@ -128,7 +128,7 @@ def _part(network: ExactNetwork, chosen: list[int], x: Fraction) -> Fraction:
 
 
 def _corollary(effort: Effort) -> Outcome:
-    d = Derivation("special.thm3.mended")
+    d = Derivation("specialization.thm3.mended")
     s, t = sp.Symbol("s", positive=True), sp.Symbol("t", real=True)
     c = sp.symbols("c_1:4", real=True)
     gammas = (sp.Symbol("m_1", positive=True), -sp.Symbol("m_2", positive=True), -sp.Symbol("m_3", positive=True))
@@ -139,7 +139,7 @@ def _corollary(effort: Effort) -> Outcome:
             f"nodes on one boundary, {'in front' if sign > 0 else 'behind'}",
             sum(ci * sp.Max(g * at, 0) for ci, g in zip(c, gammas, strict=True)),
             formulas.group_kink(c, gammas) * sp.Max(at, 0) - behind * at,
-            r"$\gamma_1=m_1>0$, $\gamma_2=-m_2$, $\gamma_3=-m_3$, $t=\tilde w\cdot x+b$. By `special.thm3.mended` the kink $\sum_ic_i|\gamma_i|$ is 0 for each output: what remains is linear in $t$, and 0 if no $\gamma_i$ is negative."
+            r"$\gamma_1=m_1>0$, $\gamma_2=-m_2$, $\gamma_3=-m_3$, $t=\tilde w\cdot x+b$. By `specialization.thm3.mended` the kink $\sum_ic_i|\gamma_i|$ is 0 for each output: what remains is linear in $t$, and 0 if no $\gamma_i$ is negative."
             if sign > 0
             else "",
             shown=r"\sum_ic_i\sigma(\gamma_it)=\Big(\sum_ic_i|\gamma_i|\Big)\sigma(t)-\Big(\sum_{\gamma_i<0}c_i|\gamma_i|\Big)t",
@@ -175,18 +175,18 @@ def _affine(c: examples.Constructed) -> bool:
 
 
 def _one_observer(effort: Effort) -> Outcome:
-    d = Derivation("special.thm1", "special.lemma3.mended", "special.thm2.mended")
+    d = Derivation("specialization.thm1", "specialization.lemma3.mended", "specialization.thm2.mended")
     f, g = sp.Matrix(sp.symbols("f_1:4", real=True)), sp.Matrix(sp.symbols("g_1:3", real=True))
     d.identity(
         "the output layer alone",
         sum(entry**2 for entry in formulas.batch_direction(f, g)),
         f.dot(f) * g.dot(g),
-        r"The gradient of one sample by $W_L$ is $f_{L-1}g_L^\top$ with $g_L=f^*-f$; by `special.thm1` it is 0. Where $f_{L-1}\ne0$, then, $f=f^*$: wherever a node of the top hidden layer is active, and everywhere if the output has a bias.",
+        r"The gradient of one sample by $W_L$ is $f_{L-1}g_L^\top$ with $g_L=f^*-f$; by `specialization.thm1` it is 0. Where $f_{L-1}\ne0$, then, $f=f^*$: wherever a node of the top hidden layer is active, and everywhere if the output has a bias.",
         shown=r"\sum_{ab}(f_ag_b)^2=\|f\|^2\|g\|^2",
     )
     d.argument(
         "every output by itself",
-        r"Two layers: on the open set $R_0\cap E_k$ each output of $\sum_jv_j^*f_j^*-\sum_iv_if_i+c^*-c$ is 0, and has the kink $\sum_jv_j^*\|\tilde w_j^*\|-\sum_iv_i\|\tilde w_i\|$ at $H$, which meets this set: 0 by `special.lemma3.mended`. With an output bias take $R_0$ for $R_0\cap E_k$.",
+        r"Two layers: on the open set $R_0\cap E_k$ each output of $\sum_jv_j^*f_j^*-\sum_iv_if_i+c^*-c$ is 0, and has the kink $\sum_jv_j^*\|\tilde w_j^*\|-\sum_iv_i\|\tilde w_i\|$ at $H$, which meets this set: 0 by `specialization.lemma3.mended`. With an output bias take $R_0$ for $R_0\cap E_k$.",
         "Lemma 3 for each of the $C$ outputs.",
         refuted_by="a two-layer network whose difference from another has another kink at a boundary",
         attack=lambda: _output_kinks(effort),
@@ -252,42 +252,42 @@ _claim = partial(Claim, paper="specialization")
 
 CLAIMS = (
     _claim(
-        name="special.thm3",
+        name="specialization.thm3",
         source="Theorem 3, 8.10, as printed",
         statement=r"Two layers. At an SGD critical point, if a student $k$ on no teacher's line has $C$ observers with linearly independent $v$, then $\sum_{k'}v_{k'}\|w_{k'}\|=0$ over the students with $w_{k'}=\gamma w_k$, $\gamma>0$; if there is no other such student, $v_k=0$.",
         expected=Verdict.REFUTED,
         check=_printed_theorem_three,
     ),
     _claim(
-        name="special.thm3.mended",
+        name="specialization.thm3.mended",
         source="Theorem 3, 8.10, observed inside the data, antiparallel students included",
         statement=r"Two layers, biases allowed; $R_0$ open; $g_1=0$ on $R_0$. Let $H$ be a hyperplane on which no teacher's boundary lies, and let $C$ students with linearly independent $v$ each be active at some point of $H\cap R_0$. Then $\sum_kv_k\|\tilde w_k\|=0$ over the students with boundary $H$; if there is only one, $v_k=0$. (With teachers on $H$, the sum is $\sum_jv_j^*\|\tilde w_j^*\|$.)",
         expected=Verdict.PROVED,
         check=_theorem_three,
-        uses=("special.thm2.mended",),
+        uses=("specialization.thm2.mended",),
     ),
     _claim(
-        name="special.cor2",
+        name="specialization.cor2",
         source="Corollary 2, 8.11, as printed",
         statement="With sufficient observers, the contribution of all unaligned students to the output is zero.",
         expected=Verdict.REFUTED,
         check=_printed_corollary,
     ),
     _claim(
-        name="special.cor2.mended",
+        name="specialization.cor2.mended",
         source="Corollary 2, 8.11, corrected",
-        statement=r"If the hypotheses of `special.thm3.mended` hold for the boundary of every student with $\tilde w_k\ne0$ on no teacher's boundary, then these students add up to an affine function on $\mathbb{R}^d$; to 0 if no two of them are antiparallel.",
+        statement=r"If the hypotheses of `specialization.thm3.mended` hold for the boundary of every student with $\tilde w_k\ne0$ on no teacher's boundary, then these students add up to an affine function on $\mathbb{R}^d$; to 0 if no two of them are antiparallel.",
         expected=Verdict.PROVED,
         check=_corollary,
-        uses=("special.thm3.mended",),
+        uses=("specialization.thm3.mended",),
     ),
     Claim(
-        "beyond.special.one_observer",
-        "beyond",
+        "specialization.beyond.one_observer",
+        "specialization",
         "Theorems 2 and 3 of the specialization paper, without independent observers",
         r"At an SGD critical point (all layers), $f=f^*$ at every $x\in R_0$ where some node of the top hidden layer is active, and on all of $R_0$ if the output layer has a bias. So, for two layers and $R_0$ open: on each hyperplane $H$ that meets $R_0$ at a point where some student is active (at any point, with an output bias), $\sum_kv_k\|\tilde w_k\|=\sum_jv_j^*\|\tilde w_j^*\|$ over the students and teachers with boundary $H$. One active student replaces $\alpha_{kj}\ne0$ by $v_j^*\ne0$, and the $C$ independent observers.",
         Verdict.PROVED,
         _one_observer,
-        uses=("special.thm1", "special.lemma3.mended", "special.thm2.mended"),
+        uses=("specialization.thm1", "specialization.lemma3.mended", "specialization.thm2.mended"),
     ),
 )

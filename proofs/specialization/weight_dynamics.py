@@ -10,9 +10,9 @@ import sympy as sp
 from alignmath import vector_population
 from alignmath.networks import DeepReLU
 
-from ..attacks import errors_below
-from ..claims import Attack, Claim, Effort, Outcome, Verdict
-from ..derivation import Derivation
+from ..engine.attacks import errors_below
+from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
 from . import dynamics_formulas as formulas
 from .quadrature import planar_mean
 
@@ -81,7 +81,7 @@ def _gradient_attack(effort: Effort) -> Attack:
 
 
 def _equation_six(effort: Effort) -> Outcome:
-    d = Derivation("special.eq5")
+    d = Derivation("specialization.eq5")
     ww, wv, vv = sp.symbols("w_w w_v v_v", real=True)
     d.identity(
         "half the squared length",
@@ -94,7 +94,7 @@ def _equation_six(effort: Effort) -> Outcome:
         "Euler's relation",
         formulas.node_pull(gate, wx, rv),
         formulas.relu_value(gate, wx) * rv,
-        "The integrand of `special.eq5`, multiplied by $w_k$. A linear node has $z_k=1$.",
+        "The integrand of `specialization.eq5`, multiplied by $w_k$. A linear node has $z_k=1$.",
         shown=r"w_k\cdot x\,z_k\,(r\cdot v_k)=f_k\,r\cdot v_k",
     )
     side = sp.Symbol("y", positive=True)
@@ -131,7 +131,7 @@ def _equation_seven(effort: Effort) -> Outcome:
 
 CLAIMS = (
     Claim(
-        "special.eq5",
+        "specialization.eq5",
         _PAPER,
         "equation (5)",
         r"Let $f=\sigma(Wx)$, $f^*=\sigma(W^*x)$, let $x$ have a finite second moment and $w_k\cdot x\ne0$ with probability 1. Gradient flow of $L=\frac12E|r|^2$, $r=V^*f^*-Vf$, in $W$ is "
@@ -141,16 +141,16 @@ CLAIMS = (
         assumes=("differentiation under the expectation (dominated convergence)",),
     ),
     Claim(
-        "special.eq6",
+        "specialization.eq6",
         _PAPER,
         "equation (6)",
         r"Along (5), $\frac12\frac{d|w_k|^2}{dt}=w_k^\top\frac{dw_k}{dt}=E[f_k\,r^\top v_k]$, for ReLU and linear nodes.",
         Verdict.PROVED,
         _equation_six,
-        uses=("special.eq5",),
+        uses=("specialization.eq5",),
     ),
     Claim(
-        "special.eq7",
+        "specialization.eq7",
         _PAPER,
         "equation (7)",
         r"$E[x\,z_kf_j^*]=G_{kj}w_j^*$ with $G_{kj}=E[x\,z_kz_j^*\,x^\top]$ positive semi-definite.",

@@ -1,0 +1,192 @@
+"""Section 4 of the wide_networks paper, initialisation: how near the Gram matrix of a random network is to its limit, by width and by depth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alignmath.activations import SOFTPLUS, Activation
+from alignmath.kernels import gram
+
+from ..engine.claims import Claim, Effort, Outcome, Verdict
+from ..engine.derivation import Derivation
+from .wide_runs import DEPTHS, LATE, initial_errors, mean_with_interval, sampled_errors, slopes, unit_inputs
+
+__all__ = ["CLAIMS", "variance_slope"]
+
+_PAPER = "wide_networks"
+
+
+def variance_slope(activation: Activation) -> float:
+    """`dK^(h)_ii / dK^(h-1)_ii` at the fixed point 1: `c_sigma d/dq E[s(sqrt(q) z)^2]`, by central differences."""
+    step = 1e-4
+    above, below = (float(activation.dual(q, q, q)) for q in (1 + step, 1 - step))
+    return activation.c_sigma * (above - below) / (2 * step)
+
+
+def _sets(architecture: str, count: int, n: int = 6) -> list[np.ndarray]:
+    return [unit_inputs(n, (2, 4) if architecture == "convolutional_resnet" else (3,), seed) for seed in range(count)]
+
+
+def _concentration(effort: Effort) -> Outcome:
+    d = Derivation()
+    widths = [32, 128, 512, 2048] if effort is Effort.QUICK else [32, 128, 512, 2048, 8192, 32768]
+    sets, networks = effort.count(10, 40), 10
+    shown = []
+    for architecture, depth in DEPTHS.items():
+        inputs = _sets(architecture, sets)
+        errors = np.array(
+            [sampled_errors(architecture, SOFTPLUS, [depth], m, networks, inputs)[:, 0] for m in widths]
+        ).T
+        slope, half = slopes(np.log(widths), np.log(errors))
+        middle = np.exp(np.log(errors).mean(axis=0))
+        shown.append(f"{slope:.2f}")
+        d.measurement(
+            architecture.replace("_", " "),
+            abs(slope + 0.5) + half < 0.08,
+            rf"H = {depth}, softplus, {sets} sets of six inputs, {networks} networks for each and each of the widths {', '.join(map(str, widths))}, drawn layer by layer: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ falls from {middle[0]:.3f} to {middle[-1]:.4f} (geometric means; largest {errors[:, 0].max():.2f} and {errors[:, -1].max():.3f}); slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.08.",
+        )
+        drawn = sampled_errors(architecture, SOFTPLUS, [depth], 32, effort.count(150, 1000), inputs[:1])[:, 0]
+        whole = initial_errors(architecture, SOFTPLUS, [depth], [32], effort.count(150, 1000))[:, 0, 0]
+        gap = np.log(drawn).mean() - np.log(whole).mean()
+        error = np.hypot(np.log(drawn).std(ddof=1), np.log(whole).std(ddof=1)) / np.sqrt(len(drawn))
+        d.measurement(
+            f"drawn layer by layer or with all weights, {architecture.replace('_', ' ')}",
+            abs(gap) < 4 * error,
+            rf"Width 32, one set of inputs, {len(drawn)} networks of either kind: the geometric means of the error differ by the factor {np.exp(gap):.3f}, {abs(gap) / error:.1f} standard errors, below 4.",
+        )
+    return d.measured(f"slopes {', '.join(shown)} in the width: fully connected, residual, convolutional residual")
+
+
+def _by_layer(errors: np.ndarray) -> str:
+    """Medians and worst cases of E_H / E_1."""
+    ratios = errors / errors[:, :1]
+    return f"{', '.join(f'{v:.2f}' for v in np.median(ratios, axis=0))} (worst {', '.join(f'{v:.1f}' for v in ratios.max(axis=0))})"
+
+
+def _fully_connected_growth(effort: Effort) -> Outcome:
+    d = Derivation()
+    sets, networks = effort.count(4, 12), effort.count(6, 10)
+    found = {}
+    for title, s, width, depths in (
+        ("softplus", SOFTPLUS, 16384, [1, 2, 3, 4, 5, 6]),
+        ("a softplus that sets in at 1", LATE, 65536, [1, 2, 3, 4]),
+    ):
+        errors = sampled_errors("fully_connected", s, depths, width, networks, _sets("fully_connected", sets))
+        slope, half = slopes(np.array(depths[1:]), np.log(errors[:, 1:]))
+        middle, predicted = np.median(errors, axis=0), variance_slope(s)
+        small = bool(middle.max() < 0.2)
+        grows = title != "softplus"
+        fits = abs(slope - np.log(predicted)) + half < 0.25 if grows else slope + half < 0.1
+        found[title] = slope, half
+        name = r"$\log(1+e^z)$" if s is SOFTPLUS else r"$\frac14\log(1+e^{4(z-1)})$, constants 1 in Condition 3.1"
+        between = (
+            f"expected {predicted:.2f}, to the factor $e^{{0.25}}$, interval included" if grows else "below $e^{0.1}$"
+        )
+        d.measurement(
+            title,
+            small and fits,
+            rf"{name}, width {width}, {sets} sets of six inputs, {networks} networks each, cut at H = {depths[0]} to {depths[-1]}: relative errors $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ have medians {', '.join(f'{v:.3f}' for v in middle)} (worst {errors.max():.2f}), small enough for first order (medians below 0.2); over that of H = 1 they are {_by_layer(errors)}. From H = 2 on the factor a layer is $e^{{{slope:.3f}}}={np.exp(slope):.2f}$, 95% interval {np.exp(slope - half):.2f} to {np.exp(slope + half):.2f}, {between}; errors of the variance are multiplied by {predicted:.3f}.",
+        )
+    depths = list(range(1, 9))
+    values = np.array([[np.linalg.eigvalsh(gram(X, H, SOFTPLUS))[0] for H in depths] for X in _sets("fully_connected", effort.count(8, 40))])  # fmt: skip
+    rate, half = slopes(np.array(depths[1:]), np.log(values[:, 1:]))
+    d.measurement(
+        "what is to be resolved",
+        rate + half < -1.0,
+        rf"$\lambda_{{\min}}(K^{{(H)}})$, softplus, {len(values)} sets of six inputs, H = 2 to {depths[-1]}: $e^{{{rate:.3f}}}$ a layer, 95% interval $\pm{half:.3f}$, below $e^{{-1}}$: the error over it does grow exponentially.",
+    )
+    late, soft = found["a softplus that sets in at 1"][0], found["softplus"][0]
+    return d.measured(
+        f"exponential for some activations (factor {np.exp(late):.1f} a layer), not to speak of for softplus ({np.exp(soft):.2f}), whose least eigenvalue is what falls exponentially"
+    )
+
+
+def _residual_growth(effort: Effort) -> Outcome:
+    d = Derivation()
+    depths = [2, 4, 8, 16] if effort is Effort.QUICK else [2, 4, 8, 16, 32]
+    found = []
+    for s, width, sets, n, name in (
+        (SOFTPLUS, 4096, effort.count(4, 10), 6, "softplus"),
+        (LATE, 16384, effort.count(2, 6), 3, "softplus that sets in at 1"),
+    ):
+        networks = effort.count(30, 100) // sets
+        errors = sampled_errors("resnet", s, depths, width, networks, _sets("resnet", sets, n))
+        slope, half = slopes(np.array(depths), np.log(errors))
+        found.append(slope)
+        middle = np.median(errors, axis=0)
+        d.measurement(
+            name,
+            slope + half < 0.03 and bool(middle.max() < 0.2),
+            rf"Width {width}, {sets} sets of {n} inputs, {networks} networks for each and each of H = {', '.join(map(str, depths))}: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ (both fall like $H^{{-2}}$) has medians {', '.join(f'{v:.3f}' for v in middle)} (below 0.2), largest {', '.join(f'{v:.2f}' for v in errors.max(axis=0))}: slope of the logarithm {slope:.4f} a layer, 95% interval $\pm{half:.4f}$, below 0.03, interval included.",
+        )
+    return d.measured(f"bounded in the depth: {', '.join(f'{v:+.3f}' for v in found)} a layer in the logarithm")
+
+
+def _least_eigenvalue_by_depth(effort: Effort) -> Outcome:
+    d = Derivation()
+    depths = [2, 4, 8, 16] if effort is Effort.QUICK else [2, 4, 8, 16, 32, 64, 128]
+    X = unit_inputs(6, (3,))
+    scaled = np.array(
+        [H**2 * np.linalg.eigvalsh(gram(X, H, SOFTPLUS, "resnet", residual_scale=0.7))[0] for H in depths]
+    )
+    d.measurement(
+        "six inputs in three dimensions",
+        bool(np.all(np.diff(scaled) > 0) and scaled[-1] < 1.25 * scaled[0]),
+        rf"Softplus, $c_{{res}}=0.7$, H = {', '.join(map(str, depths))}: $H^2\lambda_{{\min}}(K^{{(H)}})$ = {', '.join(f'{v:.5f}' for v in scaled)}, rising to a limit.",
+    )
+    rows = []
+    for seed in range(effort.count(10, 100)):
+        X = unit_inputs(6, (3,), 100 + seed)
+        rows.append([np.log(np.linalg.eigvalsh(gram(X, H, SOFTPLUS, "resnet", residual_scale=0.7))[0]) for H in depths])
+    slope, half = slopes(np.log(depths[1:]), np.array(rows)[:, 1:])
+    d.measurement(
+        "other inputs",
+        abs(slope + 2) + half < 0.1,
+        rf"{len(rows)} random sets of six: logarithm of $\lambda_{{\min}}$ against that of H from {depths[1]} on, slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-2$, to 0.1.",
+    )
+    plain = np.array([[np.log(np.linalg.eigvalsh(gram(unit_inputs(6, (3,), 100 + s), H, SOFTPLUS))[0]) for H in (2, 3, 4, 5)] for s in range(len(rows))])  # fmt: skip
+    rate, spread = mean_with_interval(np.array([np.polyfit((2, 3, 4, 5), row, 1)[0] for row in plain]))
+    d.measurement(
+        "fully connected",
+        rate + spread < -1,
+        rf"The same inputs, fully connected, H = 2 to 5: $e^{{{rate:.3f}}}$ a layer, 95% interval $\pm{spread:.3f}$.",
+    )
+    return d.measured(
+        f"falls like H^{slope:.2f} in the residual network, by the factor {np.exp(rate):.2f} a layer in the fully connected one"
+    )
+
+
+CLAIMS = (
+    Claim(
+        "wide_networks.concentration",
+        _PAPER,
+        "Section 4, analysis of random initialization",
+        r"$|G^{(H)}(0)-K^{(H)}|_2$ falls like $m^{-1/2}$ in the width, for all three architectures (softplus; the exponent to 0.08, interval included).",
+        Verdict.MEASURED,
+        _concentration,
+    ),
+    Claim(
+        "wide_networks.eq4",
+        _PAPER,
+        "equation (4)",
+        r"Fully connected: $|G^{(H)}(0)-K^{(H)}|_2\lesssim2^{O(H)}\mathcal E_1$ with $\mathcal E_1$ the error of the first layer. No factor refutes this, $O(H)$ being open; measured is the growth of the relative error at a width where it is small: for $\frac14\log(1+e^{4(z-1)})$ exponential from H = 2 to 4, by the factor $V=1.97$ a layer by which errors of the variance are multiplied (to $e^{0.25}$); for softplus by less than $e^{0.1}$ a layer from H = 2 to 6.",
+        Verdict.MEASURED,
+        _fully_connected_growth,
+    ),
+    Claim(
+        "wide_networks.eq5",
+        _PAPER,
+        "equation (5)",
+        r"ResNet: $\mathcal E_H\lesssim(1+O(1/H))^H\epsilon_1=O(\epsilon_1)$: the relative error of $G^{(H)}(0)$ does not grow with H, for softplus and for $\frac14\log(1+e^{4(z-1)})$ (by less than 3% a layer, H from 2 to 16, at full effort to 32, at widths where it is small).",
+        Verdict.MEASURED,
+        _residual_growth,
+    ),
+    Claim(
+        "wide_networks.lmin.resnet",
+        _PAPER,
+        "Section 6, after Definition 6.1",
+        r"$\lambda_{\min}(K^{(H)})$ of the ResNet does not fall exponentially in H; for softplus it falls like $H^{-2}$, and exponentially in fully connected softplus networks.",
+        Verdict.MEASURED,
+        _least_eigenvalue_by_depth,
+    ),
+)

@@ -1,0 +1,404 @@
+"""Gradient descent and gradient flow on the population loss (alignment paper, Sections 2 and 3).
+
+`descend` advances thousands of independent runs together in torch: the runs lie along the last, contiguous axis and
+every operation is elementwise over them, so that a run's weights do not depend, to the bit, on which others share
+its batch. `flow` integrates a single run of `dw/dt = -gradient` with SciPy's steppers.
+"""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from alignmath import population
+from alignmath.arrays import (
+    SUM_BLOCK,
+    as_floating,
+    as_number,
+    as_order,
+    broadcast_batches,
+    fixed_order_sum,
+    keep_freed_memory,
+    polar,
+)
+from alignmath.networks import TwoLayer
+
+from ..runs import RunStatus, Trajectory
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["descend", "flow"]
+
+_KEPT = ("hidden", "output", "loss", "gradient_norm")
+_BLOCK = 1 << 18
+"""Pairs of neurons worked on at once on a CPU: what stays in cache."""
+
+
+class _Plan(NamedTuple):
+    """What every block of runs is to do; arguments of `descend`, checked."""
+
+    iterations: int
+    moments: frozenset[int]
+    check_every: int
+    gradient_tolerance: float
+    loss_tolerance: float
+    train_output: bool
+    students: int
+    inputs: Any
+    fill: int
+    bar: Any
+
+
+def descend(
+    students: TwoLayer,
+    teacher: TwoLayer,
+    step: Any,
+    iterations: int,
+    *,
+    record: Sequence[int] | None = None,
+    keep: Sequence[str] = _KEPT,
+    gradient_tolerance: float = 0.0,
+    loss_tolerance: float = 0.0,
+    check_every: int = 10,
+    train_output: bool = False,
+    inputs: Any = None,
+    device: Any = None,
+    progress: bool = False,
+) -> Trajectory:
+    """Take `iterations` steps `w <- w - step * gradient` with every student network of the batch at once, in torch.
+
+    students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind. teacher: one network, or a
+    batch that broadcasts. step: a number, or `(...)`, one for each run. record: the iterations at which to keep what
+    `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the first and the last.
+    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every`, or the last iteration, at
+    which its gradient norm or its loss is at most this (0: never); `record` has no part in it. train_output: train the
+    output weights too. inputs: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run
+    then depend on its batch). device: where torch computes; by default where the students are.
+
+    Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
+    diverges or has a student collapse is stopped and reported in `status`; the others are not disturbed.
+    """
+    import torch
+
+    started = clock.perf_counter()
+    iterations = as_order(iterations, "iterations", most=10**9)
+    check_every = as_order(check_every, "check_every", least=1, most=10**9)
+    gradient_tolerance = as_number(gradient_tolerance, "gradient_tolerance")
+    loss_tolerance = as_number(loss_tolerance, "loss_tolerance")
+    moments = _moments(record, iterations)
+    keep = (keep,) if isinstance(keep, str) else keep
+    unknown = set(keep) - set(_KEPT)
+    if unknown:
+        raise ValueError(f"keep names {sorted(unknown)}; expected some of {list(_KEPT)}")
+    population.gradient(students, teacher)  # the networks fit, and the gradient exists at the start
+    batch = broadcast_batches(students=students.batch, teacher=teacher.batch)
+    runs = math.prod(batch)
+    is_torch = isinstance(students.hidden, torch.Tensor)
+    home = students.hidden.device if is_torch else torch.device("cpu")
+    try:
+        device = torch.device(device) if device is not None else home
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}: {error}") from None
+
+    def load(array: Any, *core: int) -> torch.Tensor:
+        """The array on the device, `(*core, runs)`, contiguous."""
+        owned = array if isinstance(array, torch.Tensor) else np.array(array)
+        tensor = torch.as_tensor(owned, device=device).detach().broadcast_to((*batch, *core))
+        return tensor.reshape((runs, *core)).movedim(0, -1)
+
+    m, n, d = students.width, students.width + teacher.width, students.dimension
+    hidden = torch.cat([load(net.hidden, net.width, d) for net in (students, teacher)])
+    neurons = hidden.movedim(1, 0).contiguous()
+    signed = torch.cat([load(students.output, m), -load(teacher.output, n - m)])
+    steps = load(_checked_step(step, batch)).to(neurons.dtype)
+    if inputs is not None:
+        inputs = torch.as_tensor(as_floating(inputs, "inputs", least_ndim=2), device=device).to(neurons.dtype)
+        if inputs.ndim != 2 or inputs.shape[1] != d:
+            raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected (n, {d}), one input a row")
+
+    size = runs if device.type != "cpu" else max(64, _BLOCK // (m * n))
+    starts = range(0, runs, size)
+    if device.type == "cpu":
+        keep_freed_memory()
+    bar = _bar(progress, len(starts) * iterations)
+    plan = _Plan(
+        iterations=iterations,
+        moments=frozenset(moments),
+        check_every=check_every,
+        gradient_tolerance=gradient_tolerance,
+        loss_tolerance=loss_tolerance,
+        train_output=train_output,
+        students=m,
+        inputs=inputs,
+        fill=SUM_BLOCK if inputs is None and device.type == "cpu" else 1,
+        bar=bar,
+    )
+    blocks = []
+    with torch.no_grad():
+        for start in starts:
+            index = _filled(torch.arange(start, min(start + size, runs), device=device), plan.fill)
+            blocks.append(_descend(neurons[..., index], signed[:, index], steps[index], plan))
+    if bar is not None:
+        bar.close()
+
+    def unload(tensors: list[torch.Tensor], batch_first: int = 0) -> Any:
+        """Join the blocks and put the batch axes in place, after `batch_first` leading axes."""
+        own = [tensor[..., : min(size, runs - start)] for tensor, start in zip(tensors, starts, strict=True)]
+        tensor = torch.cat(own, dim=-1).movedim(-1, batch_first)
+        tensor = tensor.reshape((*tensor.shape[:batch_first], *batch, *tensor.shape[batch_first + 1 :]))
+        return tensor.to(home) if is_torch else tensor.cpu().numpy()
+
+    history = {
+        name: unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1)
+        if name in keep
+        else None
+        for name in _KEPT
+    }
+    last = {name: unload([block.last[name] for block in blocks]) for name in _KEPT}
+    return Trajectory(
+        time=torch.tensor(moments, device=home) if is_torch else np.array(moments),
+        **history,
+        final=TwoLayer(last["hidden"], last["output"]),
+        final_loss=last["loss"],
+        final_gradient_norm=last["gradient_norm"],
+        stopped=unload([block.stopped for block in blocks]),
+        status=unload([block.status for block in blocks]),
+        seconds=clock.perf_counter() - started,
+    )
+
+
+class _Block(NamedTuple):
+    """Outcome of one block of runs: states by name, batch last; hidden is `(m, d, runs)`."""
+
+    history: list[dict[str, Any]]
+    last: dict[str, Any]
+    stopped: Any
+    status: Any
+
+
+def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, plan: _Plan) -> _Block:
+    """Run one block: neurons `(d, n, R)`, signed `(n, R)`, step `(R,)`. Runs that have stopped leave these arrays
+    for `ended`."""
+    import torch
+
+    m = plan.students
+    ended = neurons.clone(), signed.clone()
+    neurons, signed = neurons.clone(), signed.clone()
+    alive = torch.arange(step.shape[0], device=step.device)
+    stopped = torch.full_like(alive, plan.iterations)
+    status = torch.full_like(alive, int(RunStatus.FINISHED))
+    finite_state = neurons.clone(), signed.clone()
+    history: list[dict[str, Any]] = []
+
+    def put_away(runs: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor]) -> None:
+        for kept, value in zip(ended, state, strict=True):
+            kept[..., alive[runs]] = value[..., runs]
+
+    for iteration in range(plan.iterations + 1):
+        recorded, final = iteration in plan.moments, iteration == plan.iterations
+        checked = final or iteration % plan.check_every == 0
+        by_hidden, by_output = _gradient(neurons, signed, plan)
+        if recorded and not checked:
+            finite = torch.isfinite(_norm(by_hidden, by_output))
+            put_away(finite, (neurons, signed))
+            put_away(~finite, finite_state)
+            history.append(_measured(*ended, plan))
+        if checked:
+            norm = _norm(by_hidden, by_output)
+            codes = torch.full_like(alive, -1)
+            if plan.loss_tolerance > 0:
+                codes[_loss(neurons, signed, plan) <= plan.loss_tolerance] = RunStatus.LOSS
+            if plan.gradient_tolerance > 0:
+                codes[norm <= plan.gradient_tolerance] = RunStatus.GRADIENT
+            codes[((polar(neurons[:, :m], axis=0)[0] == 0) & (signed[:m] != 0)).any(0)] = RunStatus.COLLAPSED
+            diverged = ~torch.isfinite(norm)
+            codes[diverged] = RunStatus.DIVERGED
+            done = codes >= 0
+            if bool(done.any()):
+                put_away(done & ~diverged, (neurons, signed))
+                put_away(diverged, finite_state)
+                status[alive[done]], stopped[alive[done]] = codes[done], iteration
+                go_on = _filled(torch.nonzero(~done)[:, 0], plan.fill)
+                alive, step, neurons, signed = alive[go_on], step[go_on], neurons[..., go_on], signed[:, go_on]
+                by_hidden = by_hidden[..., go_on]
+                by_output = by_output[:, go_on] if by_output is not None else None
+            finite_state = neurons.clone(), signed.clone()
+            if recorded or final:
+                put_away(torch.ones_like(alive, dtype=torch.bool), finite_state)
+            if recorded:
+                history.append(_measured(*ended, plan))
+        if final or not alive.shape[0]:
+            if plan.bar is not None:
+                plan.bar.update(plan.iterations - iteration)
+            break
+        neurons[:, :m] -= step * by_hidden
+        if by_output is not None:
+            signed[:m] -= step * by_output
+        if plan.bar is not None:
+            plan.bar.update(1)
+    last = _measured(*ended, plan)
+    return _Block(history + [last] * (len(plan.moments) - len(history)), last, stopped, status)
+
+
+def _filled(runs: torch.Tensor, multiple: int) -> torch.Tensor:
+    """The indices `runs`, the first of them repeated until their number is a multiple of `multiple`."""
+    import torch
+
+    return torch.cat([runs, runs[:1].expand(-len(runs) % multiple)]) if len(runs) else runs
+
+
+def _gradient(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Gradients by hidden `(d, m, R)` and, if they are trained, output weights `(m, R)`."""
+    if plan.inputs is None:
+        pull, overlap = population.neuron_gradient(neurons, signed, plan.students, with_overlap=plan.train_output)
+    else:
+        pull, overlap = population.sample_gradient(neurons, signed, plan.students, plan.inputs)
+    return signed[: plan.students] * pull, overlap if plan.train_output else None
+
+
+def _loss(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> torch.Tensor:
+    if plan.inputs is None:
+        return population.neuron_loss(neurons, signed)
+    return population.sample_loss(neurons, signed, plan.inputs)
+
+
+def _norm(by_hidden: torch.Tensor, by_output: torch.Tensor | None) -> torch.Tensor:
+    square = fixed_order_sum(fixed_order_sum(by_hidden * by_hidden, axis=0), axis=0)
+    return (square if by_output is None else square + fixed_order_sum(by_output * by_output, axis=0)).sqrt()
+
+
+def _measured(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> dict[str, torch.Tensor]:
+    """What `Trajectory` keeps of a state, batch last."""
+    m = plan.students
+    return {
+        "hidden": neurons[:, :m].movedim(0, 1).clone(),
+        "output": signed[:m].clone(),
+        "loss": _loss(neurons, signed, plan),
+        "gradient_norm": _norm(*_gradient(neurons, signed, plan)),
+    }
+
+
+def flow(
+    student: TwoLayer,
+    teacher: TwoLayer,
+    times: Any,
+    *,
+    method: str = "DOP853",
+    relative_tolerance: float = 1e-10,
+    absolute_tolerance: float = 1e-12,
+    train_output: bool = False,
+) -> Trajectory:
+    """Gradient flow `dw/dt = -gradient` of one student, by SciPy's `solve_ivp`, at the increasing `times (K,)` from
+    time `times[0]`.
+
+    student, teacher: single NumPy networks. method: any of SciPy's; "LSODA" suits long times. The flow stops
+    where a student's length falls to 1e-12 of its teacher's scale (status COLLAPSED), for there the gradient ends;
+    later times keep that state. Raises `ValueError` for bad input and `ArithmeticError` if the stepper fails.
+    """
+    from scipy.integrate import solve_ivp
+
+    started = clock.perf_counter()
+    times = np.asarray(as_floating(times, "times", least_ndim=1), dtype=float)
+    if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
+        raise ValueError(f"times has shape {times.shape}; expected one increasing sequence of at least two times")
+    relative_tolerance = as_number(relative_tolerance, "relative_tolerance", above=True)
+    absolute_tolerance = as_number(absolute_tolerance, "absolute_tolerance", above=True)
+    if not (isinstance(student.hidden, np.ndarray) and isinstance(teacher.hidden, np.ndarray)):
+        raise ValueError("flow works on NumPy networks; convert the weights, or use descend")
+    if student.batch or teacher.batch:
+        raise ValueError(
+            f"flow follows one run; the batches are {student.batch} and {teacher.batch}. Use descend, or a loop"
+        )
+    population.gradient(student, teacher)
+    m, d = student.width, student.dimension
+    teachers, teacher_output = np.asarray(teacher.hidden).T, -np.asarray(teacher.output)
+    floor = 1e-12 * max(float(np.max(np.abs(teachers))), float(np.max(np.abs(student.hidden))))
+
+    def unpack(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        output = state[m * d :] if train_output else np.asarray(student.output)
+        return np.concatenate([state[: m * d].reshape(m, d).T, teachers], axis=1), np.concatenate(
+            [output, teacher_output]
+        )
+
+    def slope(_: float, state: np.ndarray) -> np.ndarray:
+        neurons, signed = unpack(state)
+        pull, overlap = population.neuron_gradient(neurons, signed, m, with_overlap=train_output)
+        by_hidden = (signed[:m] * pull).T.ravel()
+        return -by_hidden if overlap is None else -np.concatenate([by_hidden, overlap])
+
+    def shortest(_: float, state: np.ndarray) -> float:
+        return float(np.min(np.linalg.norm(state[: m * d].reshape(m, d), axis=1))) - floor
+
+    # solve_ivp reads these attributes of its event functions
+    shortest.terminal, shortest.direction = True, -1  # type: ignore[attr-defined]
+    start = np.concatenate(
+        [np.ravel(student.hidden), np.asarray(student.output)] if train_output else [np.ravel(student.hidden)]
+    )
+    solution = solve_ivp(
+        slope,
+        (times[0], times[-1]),
+        start,
+        method,
+        times,
+        events=shortest,
+        rtol=relative_tolerance,
+        atol=absolute_tolerance,
+    )
+    if solution.status < 0:
+        raise ArithmeticError(f"{method} failed: {solution.message} Try another method or looser tolerances")
+    states = solution.y.T
+    collapsed = solution.status == 1
+    if collapsed:
+        end = np.repeat(solution.y_events[0], len(times) - len(states), axis=0)
+        states = np.concatenate([states, end]) if len(end) else states
+    weights = [unpack(state) for state in states]
+    loss = np.array([float(population.neuron_loss(*pair)) for pair in weights])
+    norm = np.array([float(np.linalg.norm(slope(0.0, state))) for state in states])
+    hidden = np.stack([neurons[:, :m].T for neurons, _ in weights])
+    output = np.stack([signed[:m] for _, signed in weights])
+    return Trajectory(
+        time=times,
+        hidden=hidden,
+        output=output,
+        loss=loss,
+        gradient_norm=norm,
+        final=TwoLayer(hidden[-1], output[-1]),
+        final_loss=loss[-1],
+        final_gradient_norm=norm[-1],
+        stopped=np.array(solution.t_events[0][0] if collapsed else times[-1]),
+        status=np.array(int(RunStatus.COLLAPSED if collapsed else RunStatus.FINISHED)),
+        seconds=clock.perf_counter() - started,
+    )
+
+
+def _moments(record: Sequence[int] | None, iterations: int) -> list[int]:
+    if record is None:
+        return sorted({0, iterations})
+    if not isinstance(record, Iterable):
+        raise ValueError(f"record is {record!r}; expected a sequence of iterations, such as [0, 10, 1000]")
+    moments = sorted({as_order(k, "record", most=iterations) for k in record})
+    if not moments:
+        raise ValueError("record is empty; name at least one iteration, or leave it out for the first and the last")
+    return moments
+
+
+def _checked_step(step: Any, batch: tuple[int, ...]) -> Any:
+    step = as_floating(step, "step")
+    if bool((step <= 0).any()):
+        raise ValueError("step has an entry that is not positive; gradient descent needs a step above 0")
+    if broadcast_batches(runs=batch, step=step.shape) != batch:
+        raise ValueError(f"step has shape {tuple(step.shape)}; expected a number, or one for each run, {batch}")
+    return step
+
+
+def _bar(progress: bool, total: int) -> Any:
+    if not progress:
+        return None
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="it", desc="descent")

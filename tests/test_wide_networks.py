@@ -1,0 +1,307 @@
+"""Finite networks of the wide_networks paper: Gram matrices against Jacobians and limits, descent against torch.optim and its
+linearisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from alignmath.activations import ERF, EXP, GELU, RELU, SOFTPLUS, STEP, TANH
+from alignmath.kernels import gram
+from solvers.dynamics.wide_networks import empirical_tangent, follow, grams, linearised, random_network
+from solvers.runs import RunStatus
+
+SHAPES = {"fully_connected": 3, "resnet": 3, "convolutional_resnet": (2, 5)}
+
+
+def data(architecture, n=5, seed=0):
+    shape = SHAPES[architecture] if isinstance(SHAPES[architecture], tuple) else (SHAPES[architecture],)
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, *shape))
+    return x / np.linalg.norm(x.reshape(n, -1), axis=1).reshape(n, *(1,) * len(shape)), rng.standard_normal(n)
+
+
+def sphere(n, d, seed=0):
+    x = np.random.default_rng(seed).standard_normal((n, d))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def with_parameters(network, parameters):
+    return replace(network, weights=tuple(parameters[:-1]), output=parameters[-1])
+
+
+def written_out(network, x):
+    """The outputs by the paper's formulas, one input at a time, pixel by pixel."""
+    s, m, H, q = network.activation, network.width, network.depth, network.patch
+    found = []
+    for image in torch.as_tensor(x, dtype=torch.float64):
+        value = image if image.ndim == 2 else image[:, None]
+        for h, W in enumerate(network.weights):
+            p = value.shape[1]
+            columns = []
+            for pixel in range(p):
+                reach = (
+                    range(pixel - q // 2, pixel + q // 2 + 1)
+                    if network.architecture == "convolutional_resnet"
+                    else [pixel]
+                )
+                columns.append(torch.cat([value[:, k] if 0 <= k < p else torch.zeros(len(value)) for k in reach]))
+            new = s.value(W @ torch.stack(columns, dim=1).to(W))
+            scaled = math.sqrt(s.c_sigma / m) * new
+            skip = h > 0 and network.architecture != "fully_connected"
+            value = value + network.residual_scale / (H * math.sqrt(m)) * new if skip else scaled
+        found.append((network.output.reshape(m, -1) * value).sum())
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_networks_are_those_of_the_paper(architecture):
+    x, _ = data(architecture)
+    network = random_network(SHAPES[architecture], 3, 7, GELU, architecture, residual_scale=0.8, seed=1)
+    torch.testing.assert_close(network(x), written_out(network, x), rtol=1e-12, atol=1e-12)
+    again = random_network(SHAPES[architecture], 3, 7, GELU, architecture, residual_scale=0.8, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(network.weights, again.weights, strict=True))
+
+
+@pytest.mark.parametrize("s", [GELU, RELU, ERF], ids=lambda s: s.name)
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_gram_matrices_are_products_of_jacobians(architecture, s):
+    x, _ = data(architecture)
+    network = random_network(SHAPES[architecture], 3, 8, s, architecture, seed=2)
+    parameters = (*network.weights, network.output)
+    jacobians = torch.func.jacrev(lambda p: with_parameters(network, p)(x))(parameters)
+    expected = torch.stack([j.flatten(1) @ j.flatten(1).T for j in jacobians])
+    found = grams(network, x)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(grams(network, x[:2], x), found[:, :2], rtol=1e-11, atol=1e-12)
+    assert torch.linalg.eigvalsh(found).min() > -1e-12 * found.sum()
+
+
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_gram_matrices_of_every_layer_tend_to_their_limits(architecture):
+    """Means over 600 networks within four standard errors, the O(1/m) bias removed by two widths; and not to those of another scale."""
+    x, _ = data(architecture, n=3)
+    x = x * np.array([0.5, 1, 1.5]).reshape(3, *(1,) * (x.ndim - 1))
+    means, errors = [], []
+    for width in (40, 80):
+        drawn = np.array([grams(random_network(SHAPES[architecture], 3, width, SOFTPLUS, architecture, residual_scale=0.9, seed=k), x).numpy() for k in range(600)])  # fmt: skip
+        means.append(drawn.mean(axis=0))
+        errors.append(drawn.std(axis=0) / math.sqrt(len(drawn)))
+    limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
+
+    def distances(scale):
+        K = np.array([gram(x, 3, SOFTPLUS, architecture, layer=h, residual_scale=scale) for h in (1, 2, 3, 4)])
+        return np.abs(limit - K) / error
+
+    assert distances(0.9).max() < 4.5  # the largest of 72 or 36 numbers
+    if architecture != "fully_connected":
+        assert np.all(distances(0.7)[1:3].max(axis=(1, 2)) > 6)
+
+
+def test_a_module_has_the_tangent_kernel_of_the_same_network():
+    network = random_network(3, 2, 6, TANH, seed=3)
+    scale = math.sqrt(TANH.c_sigma / 6)
+
+    class Same(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = (torch.nn.Parameter(W.clone()) for W in network.weights)
+            self.last = torch.nn.Parameter(network.output.clone())
+
+        def forward(self, x):
+            for W in (self.first, self.second):
+                x = scale * torch.tanh(x @ W.T)
+            return x @ self.last
+
+    x = sphere(4, 3)
+    module = Same()
+    expected = grams(network, x).sum(dim=0)
+    torch.testing.assert_close(empirical_tangent(module, x), expected, rtol=1e-11, atol=1e-13)
+    torch.testing.assert_close(empirical_tangent(module, x[:1], x), expected[:1], rtol=1e-11, atol=1e-13)
+    temperature = torch.nn.Linear(3, 1).double()
+    temperature.register_parameter("scale", torch.nn.Parameter(torch.tensor(2.0, dtype=torch.float64)))
+    assert empirical_tangent(temperature, x).shape == (4, 4)
+    with pytest.raises(ValueError, match=r"outputs of shape \(2,\)"):
+        empirical_tangent(torch.nn.Linear(3, 2).double(), x)
+    with pytest.raises(ValueError, match="no parameters"):
+        empirical_tangent(torch.nn.Tanh(), x)
+
+
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_steps_are_those_of_torch_optim(architecture):
+    x, y = data(architecture)
+    start = random_network(SHAPES[architecture], 2, 9, SOFTPLUS, architecture, seed=4)
+    run = follow(start, x, y, 5, step_size=0.05)
+    parameters = [p.clone().requires_grad_() for p in (*start.weights, start.output)]
+    optimiser, losses = torch.optim.SGD(parameters, lr=0.05), []
+    for _ in range(6):
+        optimiser.zero_grad()
+        loss = ((with_parameters(start, parameters)(x) - torch.as_tensor(y)) ** 2).sum() / 2
+        losses.append(float(loss.detach()))
+        loss.backward()
+        before = [p.detach().clone() for p in parameters]
+        optimiser.step()
+    np.testing.assert_allclose(run.loss, losses, rtol=1e-12)
+    for found, expected in zip((*run.network.weights, run.network.output), before, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+    drift = [float((p - q).norm()) / 3 for p, q in zip(before, (*start.weights, start.output), strict=True)]
+    np.testing.assert_allclose(run.drift[-1], drift, rtol=1e-9)
+
+
+def test_only_the_layers_named_are_trained():
+    x, y = data("fully_connected")
+    start = random_network(3, 2, 50, SOFTPLUS, seed=5)
+    run = follow(start, x, y, 40, train=[1])
+    assert torch.equal(run.network.output, start.output)
+    assert torch.equal(run.network.weights[1], start.weights[1])
+    np.testing.assert_allclose(run.step_size, 1 / np.linalg.eigvalsh(run.grams[0, 0])[-1])
+    expected = linearised(gram(x, 2, SOFTPLUS, layer=1), y - run.outputs[0], run.step_size, np.arange(41))[0]
+    np.testing.assert_allclose(run.by_limit, expected)
+
+
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_wide_networks_follow_their_linearisation_and_the_bound(architecture):
+    x, y = data(architecture)
+    runs = [follow(random_network(SHAPES[architecture], 2, m, SOFTPLUS, architecture, seed=6), x, y, 60, record=[0, 60]) for m in (40, 640)]  # fmt: skip
+    distance = [np.abs(y - run.outputs - run.by_gram).max() for run in runs]
+    assert distance[1] < distance[0] / 2
+    assert distance[1] < 0.1
+    assert runs[1].bound_holds
+    np.testing.assert_allclose(runs[1].by_limit[0], y - runs[1].outputs[0], rtol=1e-12)
+    assert runs[1].drift[-1].max() < runs[0].drift[-1].max()
+    assert runs[1].bound[7] == pytest.approx(
+        (1 - runs[1].step_size * runs[1].least_eigenvalue / 2) ** 7 * runs[1].loss[0]
+    )
+
+
+def test_inputs_that_carry_gradients_and_single_precision_are_taken():
+    x, y = data("fully_connected")
+    tensor = torch.tensor(x, requires_grad=True)
+    network = random_network(3, 2, 20, SOFTPLUS, seed=9)
+    (slope,) = torch.autograd.grad(network(tensor).sum(), tensor)
+    assert slope.isfinite().all()
+    exact = follow(network, tensor, y, 3)
+    single = follow(random_network(3, 2, 20, SOFTPLUS, seed=9, dtype="float32"), x, y, 3)
+    assert single.network.output.dtype == torch.float32
+    assert exact.grams.dtype == np.float64
+    np.testing.assert_allclose(single.outputs[0].shape, exact.outputs[0].shape)
+
+
+def test_the_remainder_is_what_one_step_leaves():
+    x, y = data("fully_connected")
+    start = random_network(3, 1, 30, SOFTPLUS, seed=7)
+    run = follow(start, x, y, 2, step_size=0.1)
+    for k in range(2):
+        left = y - run.outputs[k + 1] - (np.eye(5) - 0.1 * run.grams[k].sum(axis=0)) @ (y - run.outputs[k])
+        assert run.remainder[k] == pytest.approx(np.linalg.norm(left), rel=1e-6)
+
+
+def test_runs_that_diverge_say_so_and_end_finite():
+    x, y = data("fully_connected")
+    run = follow(random_network(3, 2, 20, ERF, seed=8), x, y, 400, step_size=50.0, record=[0, 400])
+    assert run.status is RunStatus.DIVERGED
+    assert not run.bound_holds
+    assert 1 < len(run.loss) < 401
+    assert len(run.loss) == len(run.outputs) == len(run.bound) == len(run.remainder) + 1
+    assert np.isfinite(run.outputs).all()
+    assert not np.isnan(run.by_limit).any()
+    assert np.isfinite(run.loss).all()
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_the_closed_form_is_the_iteration_and_ends_in_kernel_regression(library):
+    rng = np.random.default_rng(9)
+    root = rng.standard_normal((7, 5))
+    whole = root @ root.T  # rank 5
+    M, cross, r = whole[:4, :4], whole[4:, :4], rng.standard_normal(4)
+    step = 1.5 / np.linalg.eigvalsh(M)[-1]
+    residuals, changes = linearised(library(M), library(r), step, [0, 1, 50, math.inf], library(cross))
+    left, moved = r.copy(), np.zeros(3)
+    for k in range(51):
+        for index, moment in enumerate((0, 1, 50)):
+            if k == moment:
+                np.testing.assert_allclose(residuals[index], left, rtol=1e-9, atol=1e-12)
+                np.testing.assert_allclose(changes[index], moved, rtol=1e-9, atol=1e-12)
+        moved = moved + step * cross @ left
+        left = left - step * M @ left
+    np.testing.assert_allclose(changes[-1], cross @ np.linalg.solve(M, r), rtol=1e-9)
+    np.testing.assert_allclose(residuals[-1], 0, atol=1e-9)
+
+
+def test_small_eigenvalues_keep_their_digits():
+    values = np.array([1.0, 1e-6, 1e-12])
+    _, changes = linearised(np.diag(values), np.ones(3), 0.3, 7, np.eye(3))
+    exact = [float((1 - (1 - Fraction(3, 10) * Fraction(v)) ** 7) / Fraction(v)) for v in values]
+    np.testing.assert_allclose(changes[0], exact, rtol=1e-13)
+
+
+def test_directions_of_eigenvalue_0_stay():
+    M = np.array([[2.0, 2.0], [2.0, 2.0]])
+    residuals, changes = linearised(M, [1.0, 0.0], 0.1, math.inf, [[1.0, 1.0]])
+    np.testing.assert_allclose(residuals, [[0.5, -0.5]], atol=1e-12)
+    np.testing.assert_allclose(changes, [[0.25]], atol=1e-12)
+
+
+def test_a_loss_that_has_reached_0_but_for_rounding_keeps_to_its_bound():
+    run = follow(random_network(2, 1, 500, ERF), np.eye(2), [0.5, -0.3], 4000, record=[0])
+    assert run.loss[-1] < 1e-28
+    assert run.bound[-1] < 1e-50
+    assert run.bound_holds
+
+
+@pytest.mark.parametrize("step_size", [1e200, 1e308])
+def test_steps_of_any_size_end_in_divergence(step_size):
+    run = follow(random_network(2, 1, 5, SOFTPLUS), np.eye(2), [0.5, -0.3], 5, step_size=step_size)
+    assert run.status is RunStatus.DIVERGED
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_limits_that_overflow_are_refused():
+    with pytest.raises(ValueError, match=r"overflow for exp|every entry must be finite"):
+        follow(random_network(2, 2, 3, EXP), [[20.0, 0], [0, 20.0]], [0, 1], 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: random_network(3, 2, 5, STEP), "derivative is no function"),
+        (lambda: random_network((3, 2), 2, 5, ERF), "expected d for fully_connected"),
+        (lambda: random_network(3, 2, 5, ERF, "convolutional_resnet"), r"expected \(d_0, p\)"),
+        (lambda: random_network(3, 1, 5, ERF, "resnet"), "depth is 1"),
+        (lambda: random_network(3, 1, 0, ERF), "width is 0"),
+        (lambda: random_network(3, 1, 2, ERF, "lstm"), "architecture is 'lstm'"),
+        (lambda: random_network(3, 2, 2, ERF, "resnet", residual_scale=1), "residual_scale is 1"),
+        (lambda: random_network((3, 2), 2, 2, ERF, "convolutional_resnet", patch=2), "patch is 2"),
+        (lambda: random_network(3, 1, 2, ERF, dtype="float16"), "dtype is 'float16'"),
+        (lambda: grams(random_network(3, 1, 2, ERF), np.ones((2, 4))), r"X has shape \(2, 4\); expected \(n, 3\)"),
+        (lambda: grams(random_network(3, 1, 2, ERF), [[1, 2, math.nan]]), "every entry must be finite"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0], [1, 0]], [0, 1], 1), r"X\[0\] and X\[1\] are equal"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0], [0, 1]], [1, 2, 3], 1), r"y has shape \(3,\)"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, step_size=0), "step_size is 0"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[0, 0]], [1], 1), "pass step_size"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=[]), "train is empty"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=[3]), "train is 3"),
+        (lambda: linearised(np.eye(2), [1.0], 0.1, 3), r"matrix has shape \(2, 2\)"),
+        (lambda: linearised([[1, 2], [0, 1]], [1, 1], 0.1, 3), "not symmetric"),
+        (lambda: linearised([[1, 2], [2, 1]], [1, 1], 0.1, 3), "eigenvalue -1"),
+        (lambda: linearised(np.eye(2), [1, 1], 2.5, math.inf), "do not converge"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, -1), "steps is -1"),
+        (lambda: linearised(np.eye(2), [1, 1], 1.5, [0.5]), "whole numbers"),
+        (lambda: linearised(torch.eye(2), torch.ones(2), 0.1, 1, np.eye(2)), "different array libraries"),
+        (lambda: random_network((2,), 2, 2, ERF, "convolutional_resnet"), r"expected \(d_0, p\)"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, 1, np.eye(3)), r"cross has shape \(3, 3\)"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, []), r"steps is \[\]"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, "x"), "steps is 'x'"),
+        (lambda: random_network(3, 1, 2, "erf"), "activation is 'erf'"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, record=5), "record is 5; expected a list"),
+        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=1), "train is 1; expected a list"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
