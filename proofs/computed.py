@@ -22,7 +22,6 @@ from .gaussian_integrals import expectation, matrix_expectation, to_function, ve
 
 __all__ = ["CLAIMS", "ORDERS"]
 
-_PAPER = "computed"
 pi = sp.pi
 u, v = sp.symbols("u v")
 t = sp.Symbol("theta")
@@ -310,7 +309,6 @@ def _bend_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "computed.moments",
-        _PAPER,
         "alignmath.gaussian; Cho and Saul 2009",
         rf"The arc-cosine kernels of order 0 to {ORDERS} and the moments $E[u_+^pv_+^q]$, $p,q\le4$, that alignmath.gaussian computes are the derived ones.",
         Verdict.PROVED,
@@ -318,7 +316,6 @@ CLAIMS = (
     ),
     Claim(
         "computed.gradient",
-        _PAPER,
         "alignmath.gaussian and population, loss and gradient",
         r"$E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]$, the population loss and its gradient as alignmath computes them are the derived ones, with the constant $\frac1{2\pi}$.",
         Verdict.PROVED,
@@ -326,7 +323,6 @@ CLAIMS = (
     ),
     Claim(
         "computed.hessian",
-        _PAPER,
         "alignmath.gaussian and population, Hessian",
         r"$E[xx^\top1(w\cdot x>0)\,1(v\cdot x>0)]$ and the Hessian of the population loss as alignmath computes them are the derived ones.",
         Verdict.PROVED,

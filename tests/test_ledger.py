@@ -40,7 +40,6 @@ def claim(
     steps = (Step(StepKind.IDENTITY, "step", "a $\\theta_1$", ("x^2",), "because"),)
     return Claim(
         name,
-        "test",
         "a test",
         "says $\\theta\\ge0$",
         expected,
@@ -53,7 +52,7 @@ def failing(error: BaseException) -> Claim:
     def check(effort: Effort) -> Outcome:
         raise error
 
-    return Claim("t.fails", "test", "a test", "fails", Verdict.PROVED, check)
+    return Claim("t.fails", "a test", "fails", Verdict.PROVED, check)
 
 
 def test_every_claim_of_the_paper_has_its_row_and_figures_have_two():
@@ -111,7 +110,7 @@ def test_a_failed_or_broken_check_is_a_failed_claim():
 
 
 def test_a_claim_names_all_that_its_steps_cite():
-    cites = Claim("t.cites", "test", "s", "s", Verdict.PROVED, lambda e: Outcome(Verdict.PROVED, "", (), ("t.base",)))
+    cites = Claim("t.cites", "s", "s", Verdict.PROVED, lambda e: Outcome(Verdict.PROVED, "", (), ("t.base",)))
     (row,) = ledger.run([cites], claims=())
     assert "t.base" in row.error
     assert row.outcome.verdict is Verdict.FAILED
@@ -143,7 +142,7 @@ def test_names_are_patterns_and_unknown_ones_are_refused():
         "alignment.thm3.1",
     ]
     assert len(ledger.select([])) == len(ledger.CLAIMS)
-    with pytest.raises(ValueError, match=r"did you mean align\.lem4\.3"):
+    with pytest.raises(ValueError, match=r"did you mean alignment\.lem4\.3"):
         ledger.select(["lem4.3"])
 
 

@@ -70,7 +70,8 @@ def page(tmp_path_factory) -> Path:
                     "alignment.lem4.2",
                     "alignment.obs2.1",
                     "alignment.potential",
-                    "alignment.beyond.detcond.*",
+                    "min_norm.rem5.3",
+                    "min_norm.prop4.2",
                 ]
             )
         )
@@ -113,7 +114,7 @@ def test_the_page_works_in_a_browser(page, width):
             assert rows.count() == 6
             tab.get_by_role("button", name="REFUTED").click()
             assert tab.locator("main > article:visible").count() == 3
-            tab.locator('[data-filter="paper"] [data-value="beyond"]').click()
+            tab.locator('[data-filter="paper"] [data-value="min_norm"]').click()
             assert tab.locator("main > article:visible").count() == 2
             tab.get_by_role("button", name="MEASURED").click()
             assert tab.locator("main > article:visible").count() == 0

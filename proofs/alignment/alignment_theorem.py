@@ -26,7 +26,6 @@ from .few_students import no_other_critical_point
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "alignment"
 _TEACHER = TwoLayer([[1.0, 0.0]])
 pi = sp.pi
 t, s, w = sp.symbols("t s w", real=True)
@@ -206,7 +205,6 @@ def _margin_attack(effort: Effort, *cases: str) -> Attack:
 CLAIMS = (
     Claim(
         "alignment.main",
-        _PAPER,
         "the goal of the paper, Section 2; Theorem B, first proof",
         r"In the plane, for every $m\ge1$: a solution of (2) with all $\rho_i>0$ has all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$; and conversely.",
         Verdict.PROVED,
@@ -224,7 +222,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.main.direct",
-        _PAPER,
         "the same; Theorem B, second proof",
         r"In the plane, for every $m\ge1$: a solution of (2) with all $\rho_i>0$ has all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$.",
         Verdict.PROVED,

@@ -26,7 +26,6 @@ from .half_plane import definiteness, linear_coefficients
 
 __all__ = ["CLAIMS", "profile_coefficients"]
 
-_PAPER = "alignment"
 pi = sp.pi
 t, x, y, e, c = sp.symbols("t x y epsilon c", positive=True)
 a, b = sp.symbols("alpha beta", positive=True)
@@ -209,7 +208,6 @@ def _profile_is_definite(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.def5.2.fourier",
-        _PAPER,
         "Definition 5.2, by Fourier coefficients (the argument of Appendix D, which is missing)",
         r"A continuous $F$ is an AD function if and only if $\hat F(n)\ge0$ for all $n$.",
         Verdict.PROVED,
@@ -218,7 +216,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.prop5.4",
-        _PAPER,
         "Proposition 5.4 (Appendix D.1 is missing)",
         r"For an AD function $g$ and any angles, the associated matrix $M$ is positive semi-definite.",
         Verdict.PROVED,
@@ -228,19 +225,15 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm5.6",
-        _PAPER,
         "Theorem 5.6 (Appendix D.2 is missing)",
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ is an AD function: $\hat F(n)=\frac{4}{\pi(n^2-1)^2}$ for even $n$, $\frac\pi4$ for $n=\pm1$, and 0 for other odd $n$.",
         Verdict.PROVED,
         _profile_is_angular,
         uses=("alignment.def5.2.fourier",),
     ),
-    Claim(
-        "alignment.ad.zero", _PAPER, "Section 5.2", r"$g\equiv0$ is an AD function with $M=0$.", Verdict.PROVED, _zero
-    ),
+    Claim("alignment.ad.zero", "Section 5.2", r"$g\equiv0$ is an AD function with $M=0$.", Verdict.PROVED, _zero),
     Claim(
         "alignment.pad.linear",
-        _PAPER,
         "Section 5.2, after Definition 5.7",
         r"$f=\pi-\theta$ gives a PAD function.",
         Verdict.PROVED,
@@ -249,7 +242,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.pad.f",
-        _PAPER,
         "Section 5.2 (there conditional on Conjecture 5.8)",
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ gives a PAD function: $M\succ0$ for distinct angles without antipodal pair.",
         Verdict.PROVED,

@@ -20,7 +20,6 @@ from . import formulas
 
 __all__ = ["CLAIMS", "bump", "decaying"]
 
-_PAPER = "alignment"
 pi = sp.pi
 t, e, c = sp.symbols("t epsilon c", positive=True)
 a, b = sp.symbols("alpha beta", positive=True)
@@ -252,7 +251,6 @@ def _both_counterexamples() -> Attack:
 CLAIMS = (
     Claim(
         "alignment.conj5.5",
-        _PAPER,
         "Conjecture 5.5, as stated",
         r"For every AD function, $m\ge3$ and $0=\theta_0<\theta_1<\dots<\theta_m<2\pi$, some $\det M_i\le0$.",
         Verdict.REFUTED,
@@ -261,7 +259,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.conj5.8",
-        _PAPER,
         "Conjecture 5.8, as stated",
         r"An AD function with $f$ strictly decreasing and $f(\alpha)f(\beta)>f(\alpha+\beta)f(0)$ for $\alpha,\beta,\alpha+\beta\in(0,\pi)$ is PAD.",
         Verdict.REFUTED,
@@ -270,7 +267,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm5.9",
-        _PAPER,
         "Theorem 5.9",
         "If Conjectures 5.5 and 5.8 hold then (2) has no non-trivial solution.",
         Verdict.PROVED,

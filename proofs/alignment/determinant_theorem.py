@@ -24,7 +24,6 @@ from .arcs import Numbers, Witness, decided, witness
 
 __all__ = ["CLAIMS", "sampled_students", "totals"]
 
-_PAPER = "alignment"
 pi = sp.pi
 t, w, y = sp.symbols("t w y", real=True)
 p1, p2, p3, q1, q2, q3 = sp.symbols("p_1 p_2 p_3 q_1 q_2 q_3", positive=True)
@@ -296,7 +295,6 @@ def _theorem(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.detcond",
-        _PAPER,
         "hypothesis of Theorem 5.1 (open in the paper); Theorem A",
         r"For $m\ge3$ and distinct $\theta_1,\dots,\theta_m\in(0,2\pi)$, $M\rho=b$ has no solution with all $\rho_j>0$, and some $\det M_i\le0$.",
         Verdict.PROVED,

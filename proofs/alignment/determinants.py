@@ -18,7 +18,6 @@ from .few_students import length_residual
 
 __all__ = ["CLAIMS", "row_attack"]
 
-_PAPER = "alignment"
 pi = sp.pi
 rho_i, rho_j, rho_0 = sp.symbols("rho_i rho_j rho_0", positive=True)
 t0, tij = sp.symbols("theta_i0 theta_ij", positive=True)
@@ -167,7 +166,6 @@ def _antipodal_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "alignment.thm5.1",
-        _PAPER,
         "Theorem 5.1, as far as its proof goes",
         r"If for all $m\ge3$ and $0=\theta_0<\theta_1<\dots<\theta_m<2\pi$ without antipodal pair $\det M>0$ and some $\det M_i\le0$, then (2) has no non-trivial solution with all $\rho_i>0$ "
         r"whose merged directions contain no antipodal pair (the teacher's direction included).",
@@ -184,7 +182,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm5.1.mended",
-        _PAPER,
         "Theorem 5.1, for all configurations",
         r"The determinant condition holds, and (2) has no non-trivial solution with all $\rho_i>0$, antipodal pairs and aligned students included.",
         Verdict.PROVED,
@@ -193,7 +190,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.eq3",
-        _PAPER,
         "equation (3)",
         r"$(\sin\theta_{i0}+(\pi-\theta_{i0})\cos\theta_{i0})\rho_0=\pi\rho_i+\sum_{j\ne i}(\sin\theta_{ij}+(\pi-\theta_{ij})\cos\theta_{ij})\rho_j$ for all $i$ follows from (2).",
         Verdict.PROVED,
@@ -202,7 +198,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.eq4_5",
-        _PAPER,
         "equations (4) and (5)",
         r"$f(\theta_{i0})\rho_0=\sum_jf(\theta_{ij})\rho_j$ for all $i$, that is $M\rho=b$.",
         Verdict.PROVED,
@@ -211,7 +206,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.cramer",
-        _PAPER,
         "proof of Theorem 5.1",
         r"If $M\rho=b$ then $\det M_i=\rho_i\det M$ (with $\rho_0=1$); so $\det M>0$ and some $\det M_i\le0$ exclude $\rho>0$.",
         Verdict.PROVED,

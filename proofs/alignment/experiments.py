@@ -30,7 +30,6 @@ __all__ = [
     "separation",
 ]
 
-_PAPER = "alignment"
 FIGURE_TWO = ((1.0,), (2.0,), (3.0,))
 """Angles held fixed in Figure 2 (m = 3)."""
 FIGURE_THREE = ((1.0, 4.0), (1.0, 6.0), (2.0, 4.0))
@@ -221,7 +220,6 @@ def _potential(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.fig1",
-        _PAPER,
         "Figure 1 and the question of Section 1, for 5 teacher neurons",
         "With a teacher of 5 neurons, students at zero loss are each aligned with one of the teacher neurons, as Figure 1 suggests.",
         Verdict.REFUTED,
@@ -229,7 +227,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig1.measured",
-        _PAPER,
         "Figure 1, re-run",
         "Gradient descent with 5 teacher neurons in the plane reduces the loss and brings most students near a teacher's line, up to sign; it also ends at zero loss with students 36 degrees or more from every teacher, when these sum to 0.",
         Verdict.MEASURED,
@@ -237,7 +234,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig2",
-        _PAPER,
         "Figure 2, what the text says",
         r"For $m=3$, $\theta_1\in\{1,2,3\}$ and all $\theta_2,\theta_3$: $z=\min_i\det M_i\le0$.",
         Verdict.PROVED,
@@ -246,7 +242,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig2.measured",
-        _PAPER,
         "Figure 2, re-run",
         r"On a grid of $(\theta_2,\theta_3)$ no $z$ is positive; its least values are $-8.550$, $-8.547$, $-7.972$ for $\theta_1=1,2,3$, to 0.5%.",
         Verdict.MEASURED,
@@ -254,7 +249,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig3",
-        _PAPER,
         "Figure 3, what the text says",
         r"For $m=4$, $(\theta_1,\theta_4)\in\{(1,4),(1,6),(2,4)\}$ and all $\theta_2,\theta_3$: $z\le0$.",
         Verdict.PROVED,
@@ -263,7 +257,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig3.measured",
-        _PAPER,
         "Figure 3, re-run",
         r"On a grid of $(\theta_2,\theta_3)$ no $z$ is positive; its least values are $-12.926$, $-6.011$, $-12.815$, to 0.5%.",
         Verdict.MEASURED,
@@ -271,7 +264,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig4",
-        _PAPER,
         "Figure 4, what the text says",
         r"For $m=6$ and $m=9$ and random angles, $z\le0$ always.",
         Verdict.PROVED,
@@ -280,7 +272,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.fig4.measured",
-        _PAPER,
         "Figure 4, re-run",
         r"In 100,000 independent uniform configurations each for $m=6$ and $m=9$ every $z$ is negative, with medians $-8.44\cdot10^{-3}$ and $-2.02\cdot10^{-8}$ to 5%.",
         Verdict.MEASURED,
@@ -288,7 +279,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.potential",
-        _PAPER,
         "Section 1 (informal)",
         "The further the angles are from degenerate, the further $z$ is from being non-negative: as a tendency, with rank correlation above 0.7 between $-z$ and the least distance of two angles.",
         Verdict.MEASURED,

@@ -17,7 +17,6 @@ from . import formulas
 
 __all__ = ["CLAIMS", "length_residual", "no_other_critical_point"]
 
-_PAPER = "alignment"
 pi = sp.pi
 a, b = sp.symbols("a b", positive=True)
 rho_0, rho_1, rho_2, t = sp.symbols("rho_0 rho_1 rho_2 theta", positive=True)
@@ -284,7 +283,6 @@ def _direction_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "alignment.m1",
-        _PAPER,
         "Section 3.1",
         r"For $m=1$ the only solution of (2) with $\rho_1>0$ is $w_1=w_0$.",
         Verdict.PROVED,
@@ -293,7 +291,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm3.1.step1",
-        _PAPER,
         "Theorem 3.1, first displayed equation",
         r"If $m=2$ and (2) holds with $\theta_{12}\notin\{0,\pi\}$, $\theta_{10},\theta_{20}\ne\pi$: $\frac{w_0}{\pi-\theta_{12}}=\frac{w_1}{\pi-\theta_{20}}+\frac{w_2}{\pi-\theta_{10}}$.",
         Verdict.PROVED,
@@ -302,7 +299,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm3.1.step2",
-        _PAPER,
         "Theorem 3.1, second displayed equation",
         r"Then $\frac{\rho_0}{(\pi-\theta_{12})\sin\theta_{12}}=\frac{\rho_1}{(\pi-\theta_{20})\sin\theta_{20}}=\frac{\rho_2}{(\pi-\theta_{10})\sin\theta_{10}}$.",
         Verdict.PROVED,
@@ -311,7 +307,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm3.1.step3",
-        _PAPER,
         "Theorem 3.1, closing identity (Appendix A is missing; reconstructed)",
         r"With these lengths, $a=\theta_{10}$, $b=\theta_{20}$, right minus left side of (2) for $i=1$ is $[a\sin b\,(2\pi-a-b)+b\sin a\sin(a+b)]\,u_1\ne0$.",
         Verdict.PROVED,
@@ -319,7 +314,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm3.1",
-        _PAPER,
         "Theorem 3.1",
         r"For $m=2$, in any dimension, the only solutions of (2) with $\rho_1,\rho_2>0$ have $\theta_{01}=\theta_{02}=0$ and $\rho_1+\rho_2=\rho_0$.",
         Verdict.PROVED,

@@ -17,7 +17,6 @@ from . import formulas
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "alignment"
 a, b, t = sp.symbols("alpha beta theta", real=True)
 r = sp.Symbol("r", positive=True)
 phi = sp.Symbol("phi", real=True)
@@ -243,7 +242,6 @@ def _observation(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.kernel",
-        _PAPER,
         "Section 2 (implicit)",
         r"For $x\sim N(0,I_d)$ and $w, v\ne 0$ at angle $\theta$: $E[x\,1(w\cdot x>0)\,\sigma(v\cdot x)]=\frac{1}{2\pi}\big[(\pi-\theta)v+|v|\sin\theta\,\frac{w}{|w|}\big]$ and "
         r"$E[\sigma(w\cdot x)\sigma(v\cdot x)]=|w||v|\frac{f(\theta)}{2\pi}$, $f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$.",
@@ -253,7 +251,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.eq1",
-        _PAPER,
         "equation (1), as printed",
         r"$\frac{\partial l}{\partial w_i}=\sum_{j}\big(\frac{\pi-\theta_{ij}}{4\pi}w_j+\frac{\rho_j}{4\pi}\sin\theta_{ij}u_i\big)-\big(\frac{\pi-\theta_{i0}}{4\pi}w_0+"
         r"\frac{\rho_0}{4\pi}\sin\theta_{i0}u_i\big)$ for $l=E[\tfrac12(\sigma(w_0\cdot x)-\sum_i\sigma(w_i\cdot x))^2]$.",
@@ -262,7 +259,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.eq1.mended",
-        _PAPER,
         "equation (1), constant corrected",
         r"Where every $w_i\ne 0$: $\frac{\partial l}{\partial w_i}=\frac{1}{2\pi}\big\{\sum_{j}[(\pi-\theta_{ij})w_j+\rho_j\sin\theta_{ij}u_i]-[(\pi-\theta_{i0})w_0+"
         r"\rho_0\sin\theta_{i0}u_i]\big\}$, twice what is printed.",
@@ -272,7 +268,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.eq2",
-        _PAPER,
         "equation (2)",
         r"With all $w_i\ne0$, the gradient is zero if and only if $(\pi-\theta_{i0})w_0=(\pi\rho_i-\rho_0\sin\theta_{i0}+\sum_{j\ne i}\rho_j\sin\theta_{ij})u_i+"
         r"\sum_{j\ne i}(\pi-\theta_{ij})w_j$ for all $i$.",
@@ -282,7 +277,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.obs2.1",
-        _PAPER,
         "Observation 2.1",
         r"If all students with $\rho_i>0$ are aligned with the teacher and $\sum_i\rho_i=\rho_0$, then (2) holds.",
         Verdict.PROVED,

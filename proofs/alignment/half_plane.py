@@ -14,7 +14,6 @@ from . import formulas
 
 __all__ = ["CLAIMS", "definiteness", "strict_concavity"]
 
-_PAPER = "alignment"
 pi = sp.pi
 t, s = sp.symbols("t s", positive=True)
 a, b = sp.symbols("alpha beta", positive=True)
@@ -315,7 +314,6 @@ def _dense(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.lem4.2",
-        _PAPER,
         "Lemma 4.2",
         r"$f(\theta)=\sin\theta+(\pi-\theta)\cos\theta$ decreases on $[0,\pi]$, with $f(0)=\pi$ and $f(\pi)=0$.",
         Verdict.PROVED,
@@ -323,7 +321,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.lem4.3",
-        _PAPER,
         "Lemma 4.3",
         r"$f(\alpha)f(\beta)>f(\alpha+\beta)f(0)$ for $\alpha,\beta>0$ with $\alpha+\beta<\pi$.",
         Verdict.PROVED,
@@ -331,7 +328,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm4.1",
-        _PAPER,
         "Theorem 4.1 (Appendix B.3 is missing)",
         r"If $0=\theta_0<\theta_1<\dots<\theta_m<\pi$, then (2) has no solution with all $\rho_i>0$.",
         Verdict.PROVED,
@@ -340,7 +336,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.thm4.4",
-        _PAPER,
         "Theorem 4.4 (Appendix C is missing)",
         r"If all $\theta_i$ are rational multiples of $\pi$, then (2) has no non-trivial solution.",
         Verdict.PROVED,
@@ -349,7 +344,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.lem4.5",
-        _PAPER,
         "Lemma 4.5",
         r"For distinct $\theta_1,\dots,\theta_m\in(0,2\pi)$ without antipodal pair, $[\pi-\theta_{ij}]$ is positive definite.",
         Verdict.PROVED,
@@ -361,7 +355,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.claim.dense",
-        _PAPER,
         "Section 4.2, last paragraph",
         r"A statement that holds for all angles that are rational multiples of $\pi$ holds for almost all angles, these being dense, and in the end for all: from 'Since rational numbers are dense' to 'without any constraints'.",
         Verdict.REFUTED,

@@ -16,7 +16,6 @@ from . import formulas
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "alignment"
 pi = sp.pi
 rho_0, rho_1, rho_2 = sp.symbols("rho_0 rho_1 rho_2", positive=True)
 _TEACHER = TwoLayer([[1.0, 0.0]])
@@ -156,7 +155,6 @@ def _unaligned_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "alignment.red.merge",
-        _PAPER,
         "Section 3.1, after Theorem 3.1",
         r"Students with $\theta_{ij}=0$ can be replaced by one of their direction and of length $\rho_i+\rho_j$ without changing (2).",
         Verdict.PROVED,
@@ -165,7 +163,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.red.merge.mended",
-        _PAPER,
         "Section 3.1, after Theorem 3.1; gap closed",
         r"In the plane, a solution of (2) with all $\rho_i>0$ has zero loss, or becomes, by merging, one with $0<\theta_1<\dots<\theta_m<2\pi$: no student is aligned with the teacher.",
         Verdict.PROVED,
@@ -174,7 +171,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.zero_loss",
-        _PAPER,
         "Section 2, what the goal rests on",
         r"In the plane, students with all $\rho_i>0$ have zero loss if and only if all $\theta_{0i}=0$ and $\sum_i\rho_i=\rho_0$.",
         Verdict.PROVED,

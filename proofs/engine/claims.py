@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Attack", "CheckFailed", "Claim", "Effort", "Outcome", "Step", "StepKind", "Verdict"]
+__all__ = ["Attack", "CheckFailed", "Claim", "Effort", "Outcome", "Statement", "Step", "StepKind", "Verdict"]
 
 
 class Verdict(enum.StrEnum):
@@ -114,19 +114,29 @@ class CheckFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A statement with its machine check.
+class Statement:
+    """What a claim says.
 
-    name: unique, `paper.item`; a mended statement ends in `.mended`. paper, source: where it is stated. statement: in LaTeX prose.
-    assumes: cited facts that the check rests on. uses: names of claims it rests on, which must have their expected verdicts.
-    expected: the verdict the check is known to reach. check: does it.
+    name: unique, `paper.item`; a mended statement ends in `.mended`. source: where it is stated. statement: in LaTeX prose.
+    expected: the verdict the check is known to reach. assumes: cited facts that the check rests on. uses: names of claims it rests on,
+    which must have their expected verdicts.
     """
 
     name: str
-    paper: str
     source: str
     statement: str
     expected: Verdict
-    check: Callable[[Effort], Outcome]
     assumes: tuple[str, ...] = field(default=(), kw_only=True)
     uses: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def paper(self) -> str:
+        """The paper of the claim, with which its name begins; `computed` for forms that belong to none."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Claim(Statement):
+    """A statement with its machine check."""
+
+    check: Callable[[Effort], Outcome]

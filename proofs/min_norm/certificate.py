@@ -19,7 +19,6 @@ from .samples import Instance, random_instance
 
 __all__ = ["CLAIMS", "certificate_steps", "instances", "sector_bound_attack"]
 
-_PAPER = "min_norm"
 pi = sp.pi
 e, e_next = sp.symbols("e e'", real=True)
 gap, first, second, t = sp.symbols("D d_1 d_2 t", positive=True)
@@ -229,7 +228,6 @@ def _contact_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.thm5.2.certificate",
-        _PAPER,
         "Theorem 5.2, another proof: the dual certificate",
         r"Let $\beta_1,\dots,\beta_{2L}$ be the directions of $L\ge1$ lines in order, $e_j=\pm1$ with $e_{j+L}=e_j$, and let each open sector hold two points, on one side of its bisector or between directions of different signs. Then there are multipliers with $p(\psi)=\sum_i\lambda_i\sigma(x_i\cdot u(\psi))$ equal to $e_j$ at each $\beta_j$ and $|p|<1$ in every other direction.",
         Verdict.PROVED,

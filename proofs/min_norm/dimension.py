@@ -14,8 +14,6 @@ from ..engine.derivation import Derivation
 
 __all__ = ["CLAIMS", "sector_points"]
 
-_PAPER = "min_norm"
-
 
 def _dimension(effort: Effort) -> Outcome:
     d = Derivation()
@@ -119,7 +117,6 @@ def _counted(what: str, ratios: list[float]) -> str:
 CLAIMS = (
     Claim(
         "min_norm.conj.d",
-        _PAPER,
         "Section 7, conjecture, read literally",
         r"Theorem 5.2 holds for $d\ge3$ if every sector holds at least $n$ points, for three or some other number $n$.",
         Verdict.REFUTED,
@@ -127,7 +124,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.conj.d.mended",
-        _PAPER,
         "Section 7, conjecture, for uniform samples",
         r"For $d\ge3$ and a teacher on distinct lines, the minimum-norm network of $N$ uniform samples is the teacher with a probability that tends to 1 as $N\to\infty$.",
         Verdict.OPEN,

@@ -24,7 +24,6 @@ from .samples import function_gap, points_at
 
 __all__ = ["CLAIMS", "Recoveries", "recoveries"]
 
-_PAPER = "min_norm"
 _SIXTH = [Fraction(1, 6)] * 6
 
 
@@ -223,7 +222,6 @@ def _measured_twenty(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "min_norm.eq12",
-        _PAPER,
         "equation (12)",
         r"For $N$ independent points, each in sector $i$ with probability $p_i$, every sector holds at least three with probability at least $1-\sum_i[(1-p_i)^N+Np_i(1-p_i)^{N-1}+\frac{N(N-1)}2p_i^2(1-p_i)^{N-2}]$.",
         Verdict.PROVED,
@@ -231,7 +229,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.exp.N40",
-        _PAPER,
         "Section 6, N = 40, what the text says",
         r"For the teacher of three neurons at 120 degrees and $N=40$ uniform samples, the minimum-norm network is condensed and has $|\theta|^2=2m_0=6$ with probability at least 0.83.",
         Verdict.PROVED,
@@ -240,7 +237,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.exp.N40.measured",
-        _PAPER,
         "Section 6, N = 40, with certified minimum-norm networks",
         "For $N=40$ uniform samples the minimum-norm network is the teacher, with squared norm 6, whenever every sector holds three points, and in more than 90 per cent of all draws.",
         Verdict.MEASURED,
@@ -249,7 +245,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.exp.N20",
-        _PAPER,
         "Section 6, N = 20, what the text says",
         "At $N=20$ the lower bound (12) says nothing (it is negative), and three points in every sector, which are improbable, are not necessary.",
         Verdict.CERTIFIED,
@@ -258,7 +253,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.exp.N20.measured",
-        _PAPER,
         "Section 6, N = 20, with certified minimum-norm networks",
         "For $N=20$ uniform samples and the teacher at 120 degrees the minimum-norm network is the teacher in more than 90 per cent of all draws.",
         Verdict.MEASURED,

@@ -16,7 +16,6 @@ from .samples import cost_of, gradient_variation, random_directions
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "min_norm"
 a, r, phi, t = sp.symbols("a r phi t", real=True)
 c_1, c_2 = sp.symbols("c_1 c_2", real=True)
 u = sp.Matrix(sp.symbols("u_1 u_2", real=True))
@@ -209,7 +208,6 @@ def _equality_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.rem4.3.1",
-        _PAPER,
         "Remark 4.3, 1",
         r"$\kappa(a\,\sigma(b\cdot x))=2|ab|$.",
         Verdict.PROVED,
@@ -217,7 +215,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.rem4.3.2",
-        _PAPER,
         "Remark 4.3, 2",
         r"$\kappa(f_1+f_2)\le\kappa(f_1)+\kappa(f_2)$.",
         Verdict.PROVED,
@@ -225,7 +222,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.rem4.3.3",
-        _PAPER,
         "Remark 4.3, 3, with its equality case",
         r"$\kappa(f_m)=2\sum_\ell|C_\ell|\le2\sum_j|a_jb_j|$, $C_\ell$ the sum of the signed masses on the line $\ell$; with equality if and only if no line carries both signs.",
         Verdict.PROVED,
@@ -234,7 +230,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.teacher_kappa",
-        _PAPER,
         "after Remark 4.3, as printed",
         r"$\kappa(f^*)=2\sum_j|a_j^*b_j^*|=2m_0$ for every teacher with $|a_j^*b_j^*|=1$.",
         Verdict.REFUTED,
@@ -242,7 +237,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.teacher_kappa.mended",
-        _PAPER,
         "after Remark 4.3, hypothesis added",
         rf"$\kappa(f^*)=2\sum_j|a_j^*b_j^*|$ if and only if {formulas.NO_OPPOSITES}.",
         Verdict.PROVED,

@@ -20,7 +20,6 @@ from .samples import cost_of, function_gap, least_squares_student, random_instan
 
 __all__ = ["CLAIMS", "duality_attack", "interpolation_attack", "solver_attack"]
 
-_PAPER = "min_norm"
 _RAYS = (
     *((1, 5), (1, 8), (1, 20)),
     *((-1, 5), (-1, 1), (-1, 0)),
@@ -223,7 +222,6 @@ def _remark(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "min_norm.thm5.2",
-        _PAPER,
         "Theorem 5.2, as printed",
         r"$d=2$, $|a_k^*b_k^*|=1$: if every sector holds at least three training points, every minimum-norm student of zero training loss is condensed and has $\sum_j|a_j^{(k)}b_j^{(k)}|=1$ for each $k$.",
         Verdict.REFUTED,
@@ -231,7 +229,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.thm5.2.mended",
-        _PAPER,
         "Theorem 5.2, hypothesis added, every sign pattern and magnitude",
         rf"$d=2$. Let the teacher have nonzero weights of any signs and sizes such that {formulas.NO_OPPOSITES}, and let every open sector hold at least three training points. Then a minimum-norm student of zero training loss equals the teacher, is condensed, has the teacher's sign on each line, and there $\sum_j|a_jb_j|$ is the teacher's. The least $|\theta|^2$ is $2\sum_k|a_k^*|\,|b_k^*|$.",
         Verdict.PROVED,
@@ -240,7 +237,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.rem5.3",
-        _PAPER,
         "Remark 5.3, as printed",
         "$d=2$, $|a_k^*b_k^*|=1$: if every sector holds at least three training points, the minimum-norm student of zero training loss has zero test loss.",
         Verdict.REFUTED,
@@ -248,7 +244,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.rem5.3.mended",
-        _PAPER,
         "Remark 5.3, hypothesis added",
         rf"The same, of any nonzero weights, if {formulas.NO_OPPOSITES}: zero test loss from finitely many samples.",
         Verdict.PROVED,

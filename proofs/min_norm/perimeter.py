@@ -17,7 +17,6 @@ from .samples import Instance, gradient_variation, least_squares_student, points
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "min_norm"
 _ZEROS = (1, 3, 5)
 
 
@@ -195,7 +194,6 @@ def _figures(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "min_norm.thm5.2.proof",
-        _PAPER,
         "proof of Theorem 5.2, as printed",
         r"If $f$ agrees with $f^*$ at $P_1,P_2,P_3$ in a sector $s^*$, on pieces with other gradients, the gradients $V_1,V_2,V_3$ there form a triangle that contains $V(f^*,s^*)$; and a closed polygon around all $V(f^*,s)$ is longer than $\kappa(f^*)$.",
         Verdict.REFUTED,
@@ -203,7 +201,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.thm5.2.proof.mended",
-        _PAPER,
         "proof of Theorem 5.2, repaired for output weights of one sign",
         r"If $f$ agrees with $f^*$ at three points of each sector, every $V(f^*,s^*)$ is in the convex hull of the gradients of $f$ in $s^*$; and if all output weights of the teacher have one sign, $\kappa(f)\ge\kappa(f^*)$.",
         Verdict.PROVED,
@@ -213,7 +210,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.fig1_3",
-        _PAPER,
         "Figures 1 and 2, the geometry",
         r"In a sector with gradient $V$, $f(x)=\pm|OP|$ with $P$ the second point of the line of $x$ on the circle with diameter $OV$; gradients with the same value at $P_i$ lie on one line at right angles to $P_i$.",
         Verdict.PROVED,

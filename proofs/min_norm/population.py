@@ -15,8 +15,6 @@ from .samples import cost_of, function_gap, gradient_variation, random_direction
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "min_norm"
-
 
 def _lifting(effort: Effort) -> Outcome:
     d = Derivation()
@@ -292,7 +290,6 @@ def _opposite_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.eq5",
-        _PAPER,
         "equation (5)",
         r"In the plane, for $N$ samples and width $m\ge4N$, the least $|\theta|^2$ of an interpolating network is twice the least $\sum_j|a_j|\,|b_j|$, and one neuron for each wedge (activation pattern) and sign attains it: a convex program.",
         Verdict.PROVED,
@@ -300,7 +297,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.prop4.2",
-        _PAPER,
         "Proposition 4.2, as printed",
         r"If $|a_k^*b_k^*|=1$, a minimum-norm student with $f=f^*$ on the circle is condensed and has $\sum_j|a_j^{(k)}b_j^{(k)}|=1$ for each $k$.",
         Verdict.REFUTED,
@@ -308,7 +304,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.prop4.2.mended",
-        _PAPER,
         "Proposition 4.2, hypothesis added, every dimension",
         rf"Let the teacher have nonzero weights of any size such that {formulas.NO_OPPOSITES}. In $\mathbb{{R}}^d$, $d\ge2$, a student with $f=f^*$ has least norm if and only if it is balanced, condensed, has the teacher's sign on each line, and there $\sum_j|a_jb_j|$ is the teacher's. The least $|\theta|^2$ is $2\sum_k|a_k^*|\,|b_k^*|$.",
         Verdict.PROVED,
@@ -317,7 +312,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.eq9",
-        _PAPER,
         "equation (9), as printed",
         r"For every teacher with $|a_j^*b_j^*|=1$ and student with $f=f^*$: $|\theta|_2=\sum_j(a_j^2+|b_j|^2)\ge2\sum_j|a_jb_j|\ge2\sum_j|a_j^*b_j^*|=2m_0$.",
         Verdict.REFUTED,
@@ -325,7 +319,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.eq9.mended",
-        _PAPER,
         "equation (9), squared, hypothesis added",
         rf"If {formulas.NO_OPPOSITES}, $|\theta|_2^2=\sum_j(a_j^2+|b_j|^2)\ge2\sum_j|a_jb_j|\ge2\sum_j|a_j^*b_j^*|=2m_0$, and the bound is attained.",
         Verdict.PROVED,
@@ -334,7 +327,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.rem4.4.2",
-        _PAPER,
         "Remark 4.4, 2",
         rf"If {formulas.NO_OPPOSITES}: a condensed student with the teacher's sign and mass on each line equals the teacher if and only if its opposite-direction neurons $a_jb_j$ add up to 0.",
         Verdict.PROVED,

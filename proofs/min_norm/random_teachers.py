@@ -18,7 +18,6 @@ from .samples import Instance, random_instance
 
 __all__ = ["CLAIMS", "excess_in_balls"]
 
-_PAPER = "min_norm"
 _BITS = 160
 
 
@@ -137,7 +136,6 @@ def _measured(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "min_norm.thm5.2.measured",
-        _PAPER,
         "Theorem 5.2, on random teachers",
         r"For random teachers of 1 to 6 neurons on distinct lines, any signs and masses, and exactly three points in each sector, the dual certificate has $\max|p|=1$ and the least $|\theta|^2$ is $2\sum_k|a_k^*|\,|b_k^*|$.",
         Verdict.MEASURED,

@@ -18,7 +18,6 @@ from .samples import points_at
 
 __all__ = ["CLAIMS", "diagonal_family", "diagonal_value"]
 
-_PAPER = "min_norm"
 pi = sp.pi
 delta, eps, t, x = sp.symbols("delta epsilon t x", positive=True)
 quarter = pi / 4
@@ -180,7 +179,6 @@ def _family_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.thm5.2.two",
-        _PAPER,
         "Theorem 5.2, sharpness",
         r"Three points a sector cannot be weakened to two: for $\sigma(x_1)$ and points at $\pm t$, $\pi\pm(\frac\pi2-t)$ the least cost is $2\cos t<1$ for $60<t<90$ degrees; for $\sigma(x_1)+\sigma(x_2)$ and points at $\delta$, $90-\delta$ degrees in each quadrant it is below 2 for $\delta<22.5$, and 2 for $22.5\le\delta<45$. Two points do suffice in a sector if both lie on one side of its bisector, or if the signs of the neighbouring directions differ, or if the joining sinusoid stays within $\pm1$ (`min_norm.beyond.recovery`).",
         Verdict.PROVED,

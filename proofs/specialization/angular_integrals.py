@@ -12,7 +12,6 @@ from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 pi = sp.pi
 t = sp.Symbol("theta")
 
@@ -103,7 +102,6 @@ def _arc_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.thm6.proof",
-        _PAPER,
         "equations (53) to (61)",
         r"$I(\theta)=\int_{\theta-\pi/2}^{\pi/2}(\cos\theta',\sin\theta')\cos\theta'\,p(\theta')\,d\theta'=\frac12\big[I_1w_j^*-\frac12(I_0-I_2)\big]$ with $I_1=\int_{\theta-\pi/2}^{\pi/2}p(\theta')\,d\theta'$, $I_2(\theta)=\int_0^{2\theta}(\cos\theta'',\sin\theta'')\,p\big(\frac{\theta''-\pi}2\big)d\theta''$, $I_0=I_2(\pi)$. For $p=\frac1{2\pi}$: $I_0=0$, $I_1=\frac{\pi-\theta}{2\pi}$, $I_2=\frac1\pi\sin\theta\,w_k$, $I=\frac1{4\pi}[(\pi-\theta)w_j^*+\sin\theta\,w_k]$.",
         Verdict.PROVED,

@@ -16,7 +16,6 @@ from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 pi = sp.pi
 
 
@@ -144,7 +143,6 @@ def _balance_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.eq8",
-        _PAPER,
         "equation (8), as printed",
         r"With $V$, $V^*$ constant and Assumption 2, the dynamics (5) is $\frac{dw_k}{dt}=|w_k|\,r_k$ with $r_k=\sum_j\alpha_{jk}\psi(\theta_{jk})w_j^*-\sum_{k'}\beta_{k'k}\psi(\theta_{k'k})w_{k'}-\nu w_k$ for some scalar $\nu$.",
         Verdict.REFUTED,
@@ -153,7 +151,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.eq8.mended",
-        _PAPER,
         "equation (8), when the factor is there",
         r"With Assumption 2, (5) is $\frac{dw_k}{dt}=r_k$, without a factor. Gradient flow of both layers conserves $|w_k|^2-|v_k|^2$, for any inputs; from balanced weights, $|v_k|=|w_k|$, it has $\frac{dw_k}{dt}=|w_k|\,\hat r_k$, where $\hat r_k$ is $r_k$ with "
         r"$\alpha_{jk}=v_j^*\cdot\hat v_k$ and $\beta_{k'k}=v_{k'}\cdot\hat v_k$, $\hat v_k=v_k/|v_k|$.",

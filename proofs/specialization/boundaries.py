@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import sympy as sp
@@ -118,17 +117,15 @@ def _observer_attack(effort: Effort) -> Attack:
     )
 
 
-_claim = partial(Claim, paper="specialization")
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.def2",
         source="Definition 2 and before it, as printed",
         statement=r"The boundary of $E_j=\{x:f_j(x)>0\}$ is $\{x:f_j(x)=0\}$; node $k$ observes node $j$ if $E_k$ meets it.",
         expected=Verdict.REFUTED,
         check=_printed_boundary,
     ),
-    _claim(
+    Claim(
         name="specialization.def2.mended",
         source="Definition 2, with the hyperplane and the support of the data",
         statement=r"Let $\tilde w_j\ne0$, $u=\tilde w_j/\|\tilde w_j\|$, $s=b_j/\|\tilde w_j\|$. Node $k$ is active somewhere on the boundary $\{\tilde w_j\cdot x+b_j=0\}$ inside the ball $\|x\|<r$ if and only if $|s|<r$ and $c+\|a\|\sqrt{r^2-s^2}>0$, where $c=b_k-s\,\tilde w_k\cdot u$ and $a=\tilde w_k-(\tilde w_k\cdot u)u$.",

@@ -27,8 +27,6 @@ from .exact_networks import (
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
-
 
 def _same_function(first: ExactNetwork, second: ExactNetwork) -> bool:
     one, other = kink_form(first), kink_form(second)
@@ -179,7 +177,6 @@ def _unmatched(student: ExactNetwork, teacher: ExactNetwork, j: int) -> bool:
 CLAIMS = (
     Claim(
         "specialization.beyond.constructed",
-        _PAPER,
         "Section 4 of the specialization paper: what critical points look like",
         r"Two layers, all $\tilde w\ne0$. A student equals the teacher on an open set that all boundaries meet if and only if on every hyperplane $\sum_kv_k\|\tilde w_k\|=\sum_jv_j^*\|\tilde w_j^*\|$ over the students and teachers with that boundary, and the affine rests agree. So a teacher may have one student or be shared by several, and others may be left over with fan-outs that cancel; all of these are SGD critical on any data.",
         Verdict.PROVED,
@@ -188,7 +185,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.hypotheses",
-        _PAPER,
         "Theorem 2 of the specialization paper, mended: its hypotheses",
         r"Without any one of these `specialization.thm2.mended` fails, the others being kept: an open set of data; distinct boundaries of the teachers; the boundary inside the data; a student active there; $\alpha_{kj}\ne0$. And $\gamma>0$ cannot be concluded.",
         Verdict.PROVED,

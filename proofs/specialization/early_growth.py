@@ -23,7 +23,6 @@ from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS", "small_student", "strengths_in_order"]
 
-_PAPER = "specialization"
 pi = sp.pi
 t = sp.Symbol("theta")
 _RATE = r"$F(u,v)=\frac1{2\pi}\sum_j(v\cdot v_j^*)\,|w_j^*|\,f(\theta_j)$"
@@ -197,7 +196,6 @@ def _measured(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "specialization.beyond.strong_first",
-        _PAPER,
         "Section 5.3, strong teachers first, for small weights",
         rf"$x\sim N(0,I_d)$, both layers trained, balanced students $|w_k|=|v_k|=n_k$ with unit vectors $u_k$, $\hat v_k$; {_RATE}. Then $\frac{{d}}{{dt}}\ln n_k=F(u_k,\hat v_k)$, and $u_k$, $\hat v_k$ move along the gradient of $F$ on their spheres, up to $\frac12\sum_ln_l^2$; without this remainder $F$ never falls along the flow. "
         r"For teachers with orthogonal fan-outs, $s_j=|v_j^*|\,|w_j^*|$: $\max_vF^2=\sum_j(s_jf(\theta_j)/2\pi)^2$; at the direction $u$ of fastest growth $f(\theta_1)^2\ge\pi^2(1-\sum_{j\ge2}s_j^2/s_1^2)$, and if the $w_j^*$ are orthogonal too the angles $\theta_j$ rise as the strengths $s_j$ fall: it is nearest to the strongest teacher.",
@@ -213,7 +211,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.strong_first.measured",
-        _PAPER,
         "Section 5.3, strong teachers first, measured",
         r"Population flow of 20 students of initial lengths $10^{-3}$ with 5 orthonormal teachers of strengths $1/j$: the strongest is covered first in every flow, and of neighbouring ones the stronger is covered no later in at least 80% of the pairs.",
         Verdict.MEASURED,

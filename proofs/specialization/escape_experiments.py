@@ -15,7 +15,6 @@ from .slow_escape import escape_integrals
 
 __all__ = ["CLAIMS", "escape_time"]
 
-_PAPER = "specialization"
 _TEACHER = TwoLayer([[1.0, 0.0]])
 _DELTA = 1.0
 """Escaped: the angle to the teacher has fallen to pi - 1."""
@@ -109,7 +108,6 @@ def _measured_fixed(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "specialization.slow.measured",
-        _PAPER,
         "Section 5.3, slow convergence, measured",
         r"Population flow in the plane, one student with balanced trained output weight, teacher $\sigma(x_1)$: the time from $\theta=\pi-\epsilon$ to $\pi-1$ goes linearly with $1/\epsilon$, with slope $2\pi$ to 0.1%, and is $2\pi I$ to $10^{-4}$.",
         Verdict.MEASURED,
@@ -118,7 +116,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.slow.measured",
-        _PAPER,
         "Section 5.3, with the output weight fixed, measured",
         r"The same with the output weight fixed at 1: the time goes linearly with $\ln\frac1\epsilon$, with slope 2 to 0.01, and is the $T$ of `specialization.beyond.slow` to $10^{-4}$; so is the length.",
         Verdict.MEASURED,

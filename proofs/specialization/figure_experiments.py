@@ -23,8 +23,6 @@ from .plane_runs import plane_runs, strongest_unaligned
 
 __all__ = ["CLAIMS", "measured_claim"]
 
-_PAPER = "specialization"
-
 
 @dataclass(frozen=True)
 class _Ensemble:
@@ -382,7 +380,7 @@ def _measured_two(effort: Effort) -> Outcome:
 
 def measured_claim(name: str, source: str, statement: str, check: Callable[[Effort], Outcome], *uses: str) -> Claim:
     """A claim of this paper about an experiment, expected MEASURED."""
-    return Claim(name, _PAPER, source, statement, Verdict.MEASURED, check, uses=uses)
+    return Claim(name, source, statement, Verdict.MEASURED, check, uses=uses)
 
 
 CLAIMS = (

@@ -11,7 +11,6 @@ from .simulated_flows import SymmetricPath, random_start, symmetric_path
 
 __all__ = ["CLAIMS", "final_angles", "rate_errors"]
 
-_PAPER = "specialization"
 _STEP = 1e-3
 _STENCIL = np.array([1, -8, 0, 8, -1]) / 12
 """Five-point first derivative, of error `step^4`."""
@@ -159,7 +158,6 @@ def _measured_alignment(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "specialization.thm7.measured",
-        _PAPER,
         "equations (63) to (69), along simulated flows",
         r"Along numerical solutions of $\frac{dw_k}{dt}=|w_k|r_k$, with $r_k=r=w^*-\sum_ja_jw_j$ and with $r_1=r+\epsilon w^*$, the derivatives in (63) to (68) and in (69) as mended are as stated to $10^{-8}$ of the size of the terms; (69) as printed is off by more than 1% somewhere.",
         Verdict.MEASURED,
@@ -173,7 +171,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm7.alignment.measured",
-        _PAPER,
         "Section 5.3, the symmetric case simulated",
         r"Three students started at $s$ times Gaussian vectors on the side of $w^*$: the largest $\tan\frac{\varphi_k}2$ at the end goes with $s$ to the power 1, to 0.02, for $s$ from $10^{-2}$ to $10^{-5}$, with the constant of `specialization.thm7.alignment.mended`; the largest angle to $w^*$ is more than 0.05 rad at $s=0.1$ and less than 0.001 at $10^{-5}$.",
         Verdict.MEASURED,

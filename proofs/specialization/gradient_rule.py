@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from .symbolic_networks import Augmented, Symbolic, column
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 _GATES = r"Three layers of weights, two nodes in each hidden layer (the teacher's have one and two), a symbol for every weight, input and gate."
 
 
@@ -289,24 +288,22 @@ def _mended_bias(effort: Effort) -> Outcome:
     )
 
 
-_claim = partial(Claim, paper=_PAPER)
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.eq1",
         source="equation (1)",
         statement=r"$\dot W_l=E_x[f_{l-1}(x)g_l^\top(x)]$ is minus the gradient of $J$ by $W_l$, where $g_l$ is the gradient sent back to the pre-activations of layer $l$, gates applied.",
         expected=Verdict.PROVED,
         check=_equation_one,
     ),
-    _claim(
+    Claim(
         name="specialization.bias",
         source="Section 3, bias term, as printed",
         statement=r"With $W_l\in\mathbb{R}^{(n_{l-1}+1)\times n_l}$, $f_l,g_l\in\mathbb{R}^{n_l+1}$ and $D_l\in\mathbb{R}^{(n_l+1)\times(n_l+1)}$ the equations hold with biases.",
         expected=Verdict.REFUTED,
         check=_printed_bias,
     ),
-    _claim(
+    Claim(
         name="specialization.bias.mended",
         source="Section 3, bias term, with augmented weights",
         statement=r"With $W_l=\left[\begin{matrix}\tilde W_l & 0\\b_l^\top & 1\end{matrix}\right]\in\mathbb{R}^{(n_{l-1}+1)\times(n_l+1)}$ below the output, and $W_L=[\tilde W_L;b_L^\top]$, equations (3) and (4) hold with biases. The last column of $V_l(x)$ is what the biases above layer $l$ add to the output.",
@@ -314,7 +311,7 @@ CLAIMS = (
         check=_mended_bias,
         uses=("specialization.lemma1", "specialization.eq4"),
     ),
-    _claim(
+    Claim(
         name="specialization.lemma1",
         source="Lemma 1, equation (3), 8.1",
         statement=r"$g_l(x)=D_l(x)[A_l(x)f_l^*(x)-B_l(x)f_l(x)]$ with $A_l=V_l^\top V_l^*$, $B_l=V_l^\top V_l$: minus the gradient of $\frac12\|f_L^*-f_L\|^2$ by the pre-activations of layer $l$.",
@@ -322,7 +319,7 @@ CLAIMS = (
         check=_lemma_one,
         uses=("specialization.eq4",),
     ),
-    _claim(
+    Claim(
         name="specialization.eq4",
         source="equation (4)",
         statement=r"With $V_L=I$ and $V_{l-1}(x)=V_l(x)D_l(x)W_l^\top$, $f_L(x)=V_l(x)f_l(x)$ for every layer $l$, and $V_l(x)$ is the Jacobian of the output by $f_l$.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import sympy as sp
@@ -209,10 +208,8 @@ def _isolated_attack(effort: Effort) -> Attack:
     )
 
 
-_claim = partial(Claim, paper="specialization")
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.lemma2",
         source="Lemma 2, 8.4",
         statement=rf"Let $w_1,\dots,w_K\in\mathbb{{R}}^{{d+1}}$ be nonzero, {formulas.ANTIPARALLEL}. If $\sum_jc_j\sigma(w_j\cdot x)=0$ for all $x\in\mathbb{{R}}^{{d+1}}$, then all $c_j=0$.",
@@ -220,14 +217,14 @@ CLAIMS = (
         check=_lemma_two,
         uses=("specialization.lemma3.mended",),
     ),
-    _claim(
+    Claim(
         name="specialization.lemma3",
         source="Lemma 3, 8.5, as printed",
         statement=r"Let $R$ be open and $w_j\ne0$, $w_j\ne\gamma w_{j'}$ for any $\gamma>0$, $j\ne j'$. If $\sum_jc_jf_j(x)+w_\bullet\cdot x=0$ on $R$ and the boundary of node $j$ meets $R$, then $c_j=0$.",
         expected=Verdict.REFUTED,
         check=_printed_lemma_three,
     ),
-    _claim(
+    Claim(
         name="specialization.lemma3.mended",
         source="Lemma 3, 8.5, antiparallel nodes excluded",
         statement=r"Let $R\subset\mathbb{R}^d$ be open, $\tilde w_j\ne0$, and the boundaries $\{\tilde w_j\cdot x+b_j=0\}$ distinct: $w_j\ne\gamma w_{j'}$ for any $\gamma\ne0$. If $\sum_jc_j\sigma(\tilde w_j\cdot x+b_j)$ is affine on $R$ and the boundary of node $j$ meets $R$, then $c_j=0$.",

@@ -117,7 +117,6 @@ def _slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 CLAIMS = (
     Claim(
         "specialization.thm5.measured",
-        "specialization",
         "Theorem 5: the rate in the experiment",
         r"A teacher node in the square $[-1,1]^2$, and 1, 2, 8 or 24 students around it, turned and shifted; $\mu$ is the least $\max(\sin\theta,|b-b^*|)$ over the students, $\epsilon$ the least possible $\max|g_1|$ of a student active everywhere with $\alpha=1$, over all fan-outs. The exponent in $\mu\sim\epsilon^p$, fitted, has its 95% confidence interval within $(0.9,1.1)$: 1, where the paper has $1-\delta$ and $1-2\delta$.",
         Verdict.MEASURED,

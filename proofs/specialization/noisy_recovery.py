@@ -19,7 +19,6 @@ from .planks import tilted_refutation
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 eps, r = sp.symbols("epsilon r", positive=True)
 c = sp.Symbol("c", positive=True)
 K = sp.Symbol("K", integer=True, positive=True)
@@ -218,7 +217,6 @@ def _linear_rate(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "specialization.lemma6",
-        _PAPER,
         "Lemma 6, 8.8, as printed",
         r"With the constants of Lemma 5: if unit weights, no two co-linear, have $|\sum_jc_jf_j(x)+w_\bullet\cdot x|\le\epsilon\le\epsilon_0$ on $R$, and $\partial E_j\cap R\ne\emptyset$, then some $j'\ne j$ has $\sin\theta_{jj'}\le MK\epsilon^{1-\delta}/|c_j|$ and $|b_{j'}-b_j|\le M_2\epsilon^{1-2\delta}/|c_j|$.",
         Verdict.REFUTED,
@@ -226,7 +224,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.lemma6.mended",
-        _PAPER,
         "Lemma 6, 8.8, up to sign, at the linear rate, with constants",
         r"Let $d\ge2$, unit weights, $|\sum_jc_j\sigma(\tilde w_j\cdot x+b_j)+a\cdot x+a_0|\le\epsilon$ on $R$, $c_j\ne0$, $q>4\epsilon/|c_j|$, and $B$ a $(d-1)$-dimensional ball of radius $r$ in the boundary of node $j$ such that $x$ and $x\pm q\tilde w_j$ lie in $R$ for all $x\in B$. Then some $j'\ne j$ has $\sin\theta_{jj'}\le(K-1)q/r$ and $|b_{j'}-s\,b_j|\le q+\sqrt2M_0\sin\theta_{jj'}$, $s=\pm1$ the sign of $\tilde w_j\cdot\tilde w_{j'}$, $M_0=\max_B\|x\|$. With $q=5\epsilon/|c_j|$ both are $O(\epsilon/|c_j|)$.",
         Verdict.PROVED,
@@ -235,7 +232,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm5",
-        _PAPER,
         "Theorem 5, 8.13, as printed",
         r"Let any two teachers have $\tilde\theta_{jj'}\ge\theta_0$ or $|b_j^*-b_{j'}^*|\ge b_0$, and $\|g_1\|_\infty\le\epsilon\le\epsilon_0$ on $R_0$. If $\partial E_j^*\cap E_k\cap R\ne\emptyset$ and $\alpha_{kj}(R)\ne0$ for a region $R$ and a student $k$, then some student has $\sin\tilde\theta_{jk'}=O(\epsilon^{1-\delta}/|\alpha_{kj}|)$ and $|b_j^*-b_{k'}|=O(\epsilon^{1-2\delta}/|\alpha_{kj}|)$ for any $\delta>0$.",
         Verdict.REFUTED,
@@ -243,7 +239,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm5.mended",
-        _PAPER,
         "Theorem 5, 8.13, up to sign, at the linear rate, with constants",
         r"$d\ge2$, any number of layers; $R\subset R_0$ open, with one activation pattern of the layers above the first; each entry of $g_1$ at most $\epsilon$ on $R$; $\alpha_{kj}(R)\ne0$. Let $B$ be a $(d-1)$-dimensional ball of radius $r$ in the boundary of teacher $j$, with every point within $q=5\epsilon/(|\alpha_{kj}|\,\|\tilde w_j^*\|)$ of it in $R$ and student $k$ active there; $K$ nodes with $\tilde w\ne0$ in the first layers of both networks. If no other teacher is within the following bounds, some student is: $\sin\theta\le(K-1)q/r$ and $|b_{k'}/\|\tilde w_{k'}\|-s\,b_j^*/\|\tilde w_j^*\||\le q+\sqrt2M_0\sin\theta$, $s=\pm1$ the sign of $\tilde w_j^*\cdot\tilde w_{k'}$, $M_0=\max_B\|x\|$.",
         Verdict.PROVED,
@@ -252,7 +247,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.linear_rate",
-        _PAPER,
         "Theorem 5 of the specialization paper, mended: its exponent",
         r"The exponent of $\epsilon$ in `specialization.thm5.mended` is the best: for every $\theta$ there are networks with $\|g_1\|_\infty\le\epsilon$ and $\sin\theta=\epsilon\cos\frac\theta2$ for the only student.",
         Verdict.PROVED,

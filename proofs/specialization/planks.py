@@ -15,7 +15,6 @@ from .critical_examples import tilted_pair
 
 __all__ = ["CLAIMS", "tilted_refutation"]
 
-_PAPER = "specialization"
 eps, q, r, M = sp.symbols("epsilon q r M", positive=True)
 theta = sp.Symbol("theta", positive=True)
 _TILTED = r"In the unit disc, $\tilde w_1=(1,0)$, $b_1=-\frac3{10}$ and $\tilde w_2=\frac1{1+t^2}(t^2-1,2t)$, $b_2=\frac3{10}$ with $t=\epsilon^2$, $c_1=1$, $c_2=-1$: boundaries close to $x_1=\frac3{10}$, weights nearly opposite"
@@ -263,7 +262,6 @@ def _alternative_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.lemma4",
-        _PAPER,
         "Lemma 4, 8.6, equation (29)",
         r"For unit vectors $\tilde w_j$, $\tilde w_{j'}$ at an angle $\theta\notin\{0,\pi\}$, $\tilde u=P^\perp_{\tilde w_j}\tilde w_{j'}/\sin\theta$ is a unit vector orthogonal to $\tilde w_j$ with $\tilde w_{j'}\cdot\tilde u=\sin\theta$.",
         Verdict.PROVED,
@@ -271,7 +269,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.planks",
-        _PAPER,
         "in place of the volumes of 8.7; the case of a ball of Bang's theorem (1951)",
         r"Let $u_1,\dots,u_K$ be unit vectors in $\mathbb{R}^n$ and $\sum_ih_i<r$. Then some $y$ with $\|y-c\|<r$ lies in none of the planks $|u_i\cdot y-m_i|\le h_i$. (Take $c=0$; other centres shift the $m_i$.)",
         Verdict.PROVED,
@@ -279,7 +276,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.lemma5",
-        _PAPER,
         "Lemma 5, 8.7, as printed",
         r"There are constants $M$, $M_2$, $\epsilon_0$ that depend on $\delta>0$, the number of nodes $K$ and the size of a ball in $\partial E_j\cap R$, such that for unit weights, no two co-linear, and $\epsilon\le\epsilon_0$: either some $j'\ne j$ has $\sin\theta_{jj'}\le MK\epsilon^{1-\delta}/|c_j|$ and $|b_{j'}-b_j|\le M_2\epsilon^{1-2\delta}/|c_j|$, or some $x_j\in\partial E_j\cap R$ has $|w_{j'}\cdot x_j|>5\epsilon/|c_j|$ for all $j'\ne j$.",
         Verdict.REFUTED,
@@ -287,7 +283,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.lemma5.mended",
-        _PAPER,
         "Lemma 5, 8.7, up to sign, at the linear rate, with constants",
         r"Let $d\ge2$, unit weights $\tilde w_1,\dots,\tilde w_K$, $q>0$, $B$ a $(d-1)$-dimensional ball of radius $r$ in the boundary of node $j$, and $M_0=\max_B\|x\|$. Either some $j'\ne j$ has $\sin\theta_{jj'}\le(K-1)q/r$ and, with $s=\pm1$ the sign of $\tilde w_j\cdot\tilde w_{j'}$, $|b_{j'}-s\,b_j|\le q+\sqrt2M_0\sin\theta_{jj'}$; or some $x\in B$ has $|\tilde w_{j'}\cdot x+b_{j'}|>q$ for all $j'\ne j$.",
         Verdict.PROVED,

@@ -108,7 +108,6 @@ def _input_seen(first: np.ndarray, teacher: DeepReLU) -> np.ndarray:
 CLAIMS = (
     Claim(
         "specialization.rem.random",
-        "specialization",
         "remark after Theorem 4, with the probability",
         r"Let the student have no biases above the first layer, and let the weights of layers $2,\dots,L$ be independent with densities symmetric about 0. At an $x$ with $f_1(x)\ne0$, the probability that $\alpha_{kj}(x)\ne0$ for all $k$ and all $j$ with $v_j^*(x)\ne0$ (if any) is $\prod_{l=2}^{L-1}(1-2^{-n_l})$; with the complementary probability they are all 0. For two layers it is 1.",
         Verdict.PROVED,

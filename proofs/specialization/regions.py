@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,17 +152,15 @@ def _pattern_attack(effort: Effort) -> Attack:
     )
 
 
-_claim = partial(Claim, paper="specialization")
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.polytope",
         source="Section 3, before Corollary 1, as printed",
         statement=r"$R_l=\{f_l(x):x\in R_0\}$ is a convex polytope.",
         expected=Verdict.REFUTED,
         check=_printed_polytope,
     ),
-    _claim(
+    Claim(
         name="specialization.polytope.mended",
         source="Section 3, before Corollary 1, corrected",
         statement=r"If $R_0$ is a finite union of convex polytopes, so is every $R_l$.",
@@ -171,7 +168,7 @@ CLAIMS = (
         check=_mended_polytope,
         assumes=("a polytope cut by a closed half-space is a polytope (Minkowski, Weyl)",),
     ),
-    _claim(
+    Claim(
         name="specialization.cor1",
         source="Corollary 1, 8.3",
         statement=r"$A_l(x)$ and $B_l(x)$ are constant wherever student and teacher have one activation pattern in the layers above $l$. These are finitely many regions, whose interiors cover $R_0$ up to a null set; for $l=L-1$ there is only one.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -216,24 +215,22 @@ def _noise_attack(effort: Effort) -> Attack:
     )
 
 
-_claim = partial(Claim, paper="specialization")
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.thm1",
         source="Theorem 1, 8.2, with the batch smaller than the data set",
         statement=r"Let $1\le B\le N-1$. If the gradient of every batch of $B$ of $N$ samples vanishes, then $g_l(x_i)=0$ or $f_{l-1}(x_i)=0$ for every sample. For $B=N$ this fails.",
         expected=Verdict.PROVED,
         check=_theorem_one,
     ),
-    _claim(
+    Claim(
         name="specialization.thm1.noisy",
         source="8.2, as printed",
         statement=r"If $\|\dot W_l\|_\infty\le\epsilon$ for every batch, then $\|U_i\|_\infty\le2\epsilon$ for $U_i=f_{l-1}(x_i)g_l(x_i)^\top$, and with a bias in $f_{l-1}$, $\|g_l(x_i)\|_\infty\le\epsilon$.",
         expected=Verdict.REFUTED,
         check=_printed_noise,
     ),
-    _claim(
+    Claim(
         name="specialization.thm1.noisy.mended",
         source="8.2, with its best constants",
         statement=r"Let $1\le B<N$. If $\|\sum_{i\in\text{batch}}U_i\|_\infty\le\epsilon$ for all batches of $B$ samples, then $\|U_i\|_\infty\le(2-\frac1B)\epsilon$; if the means are at most $\epsilon$, then $\|U_i\|_\infty\le(2B-1)\epsilon$. With a bias, $\|g_l(x_i)\|_\infty$ has the same bounds. All are attained, for every $N>B$.",

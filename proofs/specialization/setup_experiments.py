@@ -21,7 +21,6 @@ from .ensembles import DEVIATION, FACTORS, INPUTS, RATE, students_of, teachers_o
 
 __all__ = ["CLAIMS", "ball_losses", "step_of_descent"]
 
-_PAPER = "specialization"
 _BITS = 256
 _PRINTED = r"inputs $N(0,100\,I)$ in 100 dimensions, 50 outputs, mini-batches of 16, learning rate 0.01, teachers with unit weight vectors, half of the data active on each node and $\|v_j^*\|=1/j$"
 
@@ -256,7 +255,6 @@ def _scaling_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.setup",
-        _PAPER,
         "Sections 6 and 8.16, settings as printed, with the loss (2)",
         f"SGD on the loss (2) trains two-layer students with {_PRINTED}.",
         Verdict.REFUTED,
@@ -264,7 +262,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.setup.scaling",
-        _PAPER,
         "Section 6, what the settings depend on",
         r"For networks without biases, SGD with learning rate $\eta$ on inputs $\sigma x$ takes the same steps as with $\eta\sigma^2$ on $x$; with a teacher $s$ times as strong and weights $\sqrt s$ times as large, the rate $\eta/s$ gives the same course.",
         Verdict.PROVED,
@@ -272,7 +269,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.setup.mended",
-        _PAPER,
         "Sections 6 and 8.16, settings as printed, with the loss averaged over the outputs too",
         f"With {_PRINTED.replace('1/j', '1/j^p')}, and the squared error averaged over the 50 outputs (torch.nn.MSELoss) and a tenth of torch.nn's initial weights, students of every width train.",
         Verdict.MEASURED,
@@ -281,7 +277,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.setup.line",
-        _PAPER,
         "Section 6, where training begins to diverge",
         r"In the setting of `specialization.setup` with $p=1$, what decides is $\eta\sigma^2$ (1 as printed): from a tenth of torch.nn's initial weights no run diverges at 0.5 and all do at 0.8, at every width from 1x to 10x; from torch.nn's the line is lower for wider students.",
         Verdict.MEASURED,

@@ -18,7 +18,6 @@ from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS", "EscapeIntegrals", "escape_integrals"]
 
-_PAPER = "specialization"
 pi = sp.pi
 s, n, a, b = sp.symbols("s n a b", positive=True)
 eps, end, theta = sp.symbols("epsilon delta_0 theta", positive=True)
@@ -272,7 +271,6 @@ def _growth_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.slow",
-        _PAPER,
         "Section 5.3, slow convergence to weak teachers",
         rf"One teacher and one student under (8) with a constant coefficient $\alpha>0$, $\psi(\theta)=\frac{{\pi-\theta}}{{2\pi}}$: $\frac{{d\theta}}{{dt}}=-\alpha|w^*|\psi(\theta)\sin\theta$, and the time from $\theta=\pi-\epsilon$ to $\pi-\delta_0$ is $\frac{{2\pi}}{{\alpha|w^*|}}I$, {_INTEGRAL}, with {_BOUNDS}: unbounded as $\epsilon\to0$.",
         Verdict.PROVED,
@@ -281,7 +279,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.slow",
-        _PAPER,
         "Section 5.3, in the exact population flow",
         rf"Student $a\,\sigma(w\cdot x)$, teacher $v^*\sigma(w^*\cdot x)$, $a,v^*>0$, $x\sim N(0,I_d)$, population flow from $\theta=\pi-\epsilon$, $|w|=n_0$. If both layers are trained from $a=|w|$, $\pi-\delta_0$ is reached at $\frac{{2\pi}}{{v^*|w^*|}}I$, the law of `specialization.slow`. If $a$ is fixed, it is reached at "
         rf"$T=\frac2{{a^2}}\ln\big(1+\frac{{\pi n_0a}}{{v^*|w^*|}}J\big)$, {_GROWTH}; $T=\frac2{{a^2}}\ln(1/\epsilon)+O(1)$: the student shrinks like $e^{{-a^2t/2}}$ meanwhile, and a shorter one turns faster. The 1/$\epsilon$ law does not hold there.",

@@ -14,7 +14,6 @@ from .quadrature import planar_mean
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 pi = sp.pi
 u, v = sp.symbols("u v")
 t = sp.Symbol("theta")
@@ -206,7 +205,6 @@ def _assumption_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.thm6",
-        _PAPER,
         "Theorem 6, as printed",
         r"If $x$ is spherically symmetric, $E[x\,z_kf_j^*]\propto\|w_j^*\|\,\|w_k\|\,[(\pi-\theta)w_j^*+\sin\theta\,w_k]$ for vectors of any length.",
         Verdict.REFUTED,
@@ -214,7 +212,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm6.mended",
-        _PAPER,
         "Theorem 6, degrees corrected, with its constant",
         r"If $x\in\mathbb{R}^d$ is spherically symmetric, $E[x\,z_kf_j^*]=\frac{E|x|^2}{2\pi d}\big[(\pi-\theta)w_j^*+\|w_j^*\|\sin\theta\,w_k/\|w_k\|\big]$: between $w_j^*$ and $w_k$.",
         Verdict.PROVED,
@@ -222,7 +219,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm6.between",
-        _PAPER,
         "after Theorem 6",
         r"$E[x\,z_kf_j^*]$ lies between $w_j^*$ and $w_k$ for $0\le\theta\le\pi$, strictly for $0<\theta<\pi$, and is 0 for $\theta=\pi$; its length falls as $\theta$ grows. For spherically symmetric $x$.",
         Verdict.PROVED,
@@ -231,7 +227,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.assump2",
-        _PAPER,
         "Assumption 2",
         r"For $x\sim N(0,I_d)$, $E[x\,z_kf_j]=\psi(\theta_{jk})w_j+\psi'w_k$ with $\psi(\theta)=\frac{\pi-\theta}{2\pi}$, $\psi(\pi)=0$, and $\psi'=\frac{|w_j|\sin\theta_{jk}}{2\pi|w_k|}$. For $0<\theta<\pi$ no other coefficients do: $\psi'$ is not a function of the angle alone, as the notation has it, nor the derivative of $\psi$.",
         Verdict.PROVED,

@@ -10,7 +10,6 @@ from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS", "SYMMETRIC"]
 
-_PAPER = "specialization"
 n = sp.Symbol("n", positive=True)
 a, square, S, h, other = sp.symbols("a rho_2 S h_k h_j", real=True)
 _WEIGHT, _RESIDUAL = sp.Matrix([1, 0]), sp.Matrix([0, 1])
@@ -128,7 +127,6 @@ def _residual_rate() -> tuple[sp.Expr, sp.Expr]:
 CLAIMS = (
     Claim(
         "specialization.thm7",
-        _PAPER,
         "Theorem 7, equations (62) to (64)",
         rf"For {_DYNAMICS} and $w_k,w_j\ne0$: $\frac{{d}}{{dt}}\ln|w_k|=\hat w_k\cdot r_k$, so $\frac{{d}}{{dt}}\ln\frac{{|w_k|}}{{|w_j|}}=\hat w_k\cdot r_k-\hat w_j\cdot r_j$.",
         Verdict.PROVED,
@@ -136,7 +134,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm7.eq65",
-        _PAPER,
         "equation (65)",
         rf"For {_DYNAMICS} and $w_k\ne0$: $\frac{{d\hat w_k}}{{dt}}=(I-\hat w_k\hat w_k^\top)\,r_k$.",
         Verdict.PROVED,
@@ -145,7 +142,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm7.eq66_68",
-        _PAPER,
         "equations (66) to (68)",
         rf"For {_DYNAMICS}, $h_k=\hat w_k\cdot r_k$: $\frac{{dh_k}}{{dt}}=|r_k|^2-h_k^2+\hat w_k\cdot\frac{{dr_k}}{{dt}}$. In the symmetric case, {SYMMETRIC}: $\frac{{dh_k}}{{dt}}=|r|^2-h_k^2-Sh_k$ and "
         r"$\frac{d}{dt}(h_k-h_j)=(h_j-h_k)(h_k+h_j+S)$. If all $h_k(0)>0$ they stay positive and $|h_k-h_j|$ falls; there are states with $h_k+h_j+S<0$ at which it grows.",

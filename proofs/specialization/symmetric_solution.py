@@ -17,7 +17,6 @@ from .symmetric_flow import SYMMETRIC
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 n = sp.Symbol("n", positive=True)
 
 
@@ -196,7 +195,6 @@ def _solution_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "specialization.thm7.alignment",
-        _PAPER,
         "Section 5.3, after Theorem 7, as printed",
         rf"In the symmetric case, {SYMMETRIC}, all $h_k>0$: the feedback is negative until all $\hat w_k$ are equal, $\hat w_k$ aligns with $w^*$ and every student goes to $w^*$.",
         Verdict.REFUTED,
@@ -205,7 +203,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.thm7.alignment.mended",
-        _PAPER,
         "Section 5.3, the symmetric case solved",
         rf"{SYMMETRIC}, $r(0)\ne0$; $e=r(0)/|r(0)|$, $\omega=w^*\cdot e$, $\varphi_k$ the angle between $w_k$ and $r$, $A=\sum_ja_j(|w_j|+w_j\cdot e)(0)>0$, $B=\sum_ja_j(|w_j|-w_j\cdot e)(0)$. Then $r(t)=e^{{-\int_0^tS}}r(0)$ keeps its initial direction; "
         r"$|w_k|\sin\varphi_k$ is constant; $\tan\frac{\varphi_k}2=\frac1{E(t)}\tan\frac{\varphi_k(0)}2$, where $E$ rises from 1 to $E_\infty=\frac1A(\omega+\sqrt{\omega^2+AB})$. So for $\omega>0$, $\tan\frac{\varphi_k}2$ ends at most at "

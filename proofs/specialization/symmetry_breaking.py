@@ -10,7 +10,6 @@ from . import dynamics_formulas as formulas
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 _SETTING = (
     r"$\frac{dw_k}{dt}=|w_k|\,r_k$, $r_1=r+\epsilon w^*$ and $r_k=r=w^*-\sum_ja_jw_j$ for $k\ne1$, $a_j,\epsilon>0$"
 )
@@ -139,7 +138,6 @@ def _aligned_manifold(d: Derivation) -> None:
 CLAIMS = (
     Claim(
         "specialization.sym_breaking",
-        _PAPER,
         "Section 5.3 and equation (69), as printed",
         rf"{_SETTING}, all $h_k>0$: $\frac{{d}}{{dt}}(h_1-h_k)=(h_k-h_1)(h_k+h_1+S)+|r_1|^2-|r|^2$, which is 0 only where $h_1>h_k$; so $|w_1|/|w_k|$ grows exponentially.",
         Verdict.REFUTED,
@@ -148,7 +146,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.sym_breaking.mended",
-        _PAPER,
         "equation (69), with what it drops",
         rf"{_SETTING}, $c_k=\hat w_k\cdot w^*$: $\frac{{d}}{{dt}}(h_1-h_k)=(h_k-h_1)(h_k+h_1+S)+|r_1|^2-|r|^2+\epsilon S\,c_1-\epsilon a_1|w_1|(c_1-c_k)$. Where $c_1,c_k,r\cdot w^*\ge0$ and $h_1+h_k+S>0$ it is positive "
         r"unless $h_1>h_k$. Where all $w_k$ are along $w^*$ they stay so, and $|w_1|/|w_k|$ grows exactly like $e^{\epsilon|w^*|t}$.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import sympy as sp
@@ -233,17 +233,15 @@ def _same_gates(student: DeepReLU, teacher: DeepReLU, points: np.ndarray, here: 
     return all(bool(np.all(gates == gates[:1])) for gates in (first, *above))
 
 
-_claim = partial(Claim, paper="specialization")
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.thm2",
         source="Theorem 2, 8.9, as printed",
         statement=r"Two layers, teacher nodes not co-linear, their boundaries visible in $R_0$. At an SGD critical point, if teacher $j$ is observed by student $k$ and $\alpha_{kj}\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma>0$.",
         expected=Verdict.REFUTED,
         check=_printed_theorem_two,
     ),
-    _claim(
+    Claim(
         name="specialization.thm2.mended",
         source="Theorem 2, 8.9, up to sign, the boundary seen inside the data",
         statement=r"Two layers, biases allowed; $R_0$ open; teacher nodes with $\tilde w_j^*\ne0$ and distinct boundaries; $g_1=0$ on $R_0$, as at an SGD critical point. If some $x\in R_0$ lies on the boundary of teacher $j$, student $k$ is active there and $\alpha_{kj}\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma\ne0$. Over all students on that boundary, $\sum_{k'}\beta_{kk'}\|\tilde w_{k'}\|=\alpha_{kj}\|\tilde w_j^*\|$.",
@@ -251,14 +249,14 @@ CLAIMS = (
         check=_theorem_two,
         uses=("specialization.lemma1", "specialization.lemma3.mended", "specialization.thm1"),
     ),
-    _claim(
+    Claim(
         name="specialization.thm4",
         source="Theorem 4, 8.12, as printed",
         statement=r"Any number of layers, teacher nodes not co-linear, their boundaries visible. At an SGD critical point, if teacher $j$ of the first layer has a region $R$ of constant $A_1$, $B_1$ and a student $k$ with $\partial E_j^*\cap E_k\cap R\ne\emptyset$ and $\alpha_{kj}(R)\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma>0$.",
         expected=Verdict.REFUTED,
         check=_printed_theorem_four,
     ),
-    _claim(
+    Claim(
         name="specialization.thm4.mended",
         source="Theorem 4, 8.12, up to sign",
         statement=r"Any number of layers; $R\subset R_0$ open, with one activation pattern of the layers above the first; $g_1=0$ on $R$; teacher nodes of the first layer with $\tilde w_j^*\ne0$ and distinct boundaries. If some $x\in R$ lies on the boundary of teacher $j$, student $k$ is active there and $\alpha_{kj}(R)\ne0$, then some student has $w_{k'}=\gamma w_j^*$ with $\gamma\ne0$, and $\sum_{k'}\beta_{kk'}(R)\|\tilde w_{k'}\|=\alpha_{kj}(R)\|\tilde w_j^*\|$ over all students on that boundary.",

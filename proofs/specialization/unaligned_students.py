@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import sympy as sp
@@ -248,17 +247,15 @@ def _output_kinks(effort: Effort) -> Attack:
     )
 
 
-_claim = partial(Claim, paper="specialization")
-
 CLAIMS = (
-    _claim(
+    Claim(
         name="specialization.thm3",
         source="Theorem 3, 8.10, as printed",
         statement=r"Two layers. At an SGD critical point, if a student $k$ on no teacher's line has $C$ observers with linearly independent $v$, then $\sum_{k'}v_{k'}\|w_{k'}\|=0$ over the students with $w_{k'}=\gamma w_k$, $\gamma>0$; if there is no other such student, $v_k=0$.",
         expected=Verdict.REFUTED,
         check=_printed_theorem_three,
     ),
-    _claim(
+    Claim(
         name="specialization.thm3.mended",
         source="Theorem 3, 8.10, observed inside the data, antiparallel students included",
         statement=r"Two layers, biases allowed; $R_0$ open; $g_1=0$ on $R_0$. Let $H$ be a hyperplane on which no teacher's boundary lies, and let $C$ students with linearly independent $v$ each be active at some point of $H\cap R_0$. Then $\sum_kv_k\|\tilde w_k\|=0$ over the students with boundary $H$; if there is only one, $v_k=0$. (With teachers on $H$, the sum is $\sum_jv_j^*\|\tilde w_j^*\|$.)",
@@ -266,14 +263,14 @@ CLAIMS = (
         check=_theorem_three,
         uses=("specialization.thm2.mended",),
     ),
-    _claim(
+    Claim(
         name="specialization.cor2",
         source="Corollary 2, 8.11, as printed",
         statement="With sufficient observers, the contribution of all unaligned students to the output is zero.",
         expected=Verdict.REFUTED,
         check=_printed_corollary,
     ),
-    _claim(
+    Claim(
         name="specialization.cor2.mended",
         source="Corollary 2, 8.11, corrected",
         statement=r"If the hypotheses of `specialization.thm3.mended` hold for the boundary of every student with $\tilde w_k\ne0$ on no teacher's boundary, then these students add up to an affine function on $\mathbb{R}^d$; to 0 if no two of them are antiparallel.",
@@ -283,7 +280,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.beyond.one_observer",
-        "specialization",
         "Theorems 2 and 3 of the specialization paper, without independent observers",
         r"At an SGD critical point (all layers), $f=f^*$ at every $x\in R_0$ where some node of the top hidden layer is active, and on all of $R_0$ if the output layer has a bias. So, for two layers and $R_0$ open: on each hyperplane $H$ that meets $R_0$ at a point where some student is active (at any point, with an output bias), $\sum_kv_k\|\tilde w_k\|=\sum_jv_j^*\|\tilde w_j^*\|$ over the students and teachers with boundary $H$. One active student replaces $\alpha_{kj}\ne0$ by $v_j^*\ne0$, and the $C$ independent observers.",
         Verdict.PROVED,

@@ -18,7 +18,6 @@ from .quadrature import planar_mean
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "specialization"
 gate, wx, gx, rv, eps = sp.symbols("z w_x g_x r_v epsilon", real=True)
 outputs, nodes, teachers, inputs = sp.symbols("C n m d", integer=True, positive=True)
 
@@ -132,7 +131,6 @@ def _equation_seven(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "specialization.eq5",
-        _PAPER,
         "equation (5)",
         r"Let $f=\sigma(Wx)$, $f^*=\sigma(W^*x)$, let $x$ have a finite second moment and $w_k\cdot x\ne0$ with probability 1. Gradient flow of $L=\frac12E|r|^2$, $r=V^*f^*-Vf$, in $W$ is "
         r"$\frac{dw_k}{dt}=E[x\,z_k(f^{*\top}\alpha_k-f^\top\beta_k)]=E[x\,z_k\,r^\top v_k]$, with $z_k=1(w_k\cdot x>0)$, $\alpha_k=V^{*\top}v_k$, $\beta_k=V^\top v_k$.",
@@ -142,7 +140,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.eq6",
-        _PAPER,
         "equation (6)",
         r"Along (5), $\frac12\frac{d|w_k|^2}{dt}=w_k^\top\frac{dw_k}{dt}=E[f_k\,r^\top v_k]$, for ReLU and linear nodes.",
         Verdict.PROVED,
@@ -151,7 +148,6 @@ CLAIMS = (
     ),
     Claim(
         "specialization.eq7",
-        _PAPER,
         "equation (7)",
         r"$E[x\,z_kf_j^*]=G_{kj}w_j^*$ with $G_{kj}=E[x\,z_kz_j^*\,x^\top]$ positive semi-definite.",
         Verdict.PROVED,

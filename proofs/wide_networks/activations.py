@@ -21,7 +21,6 @@ from . import closed_forms
 
 __all__ = ["CLAIMS", "best_constants", "second_moment", "slope"]
 
-_PAPER = "wide_networks"
 z = sp.Symbol("z", real=True)
 t, s = sp.symbols("t s", real=True)
 _TOLERANCE = 1e-13
@@ -297,7 +296,6 @@ def _scaling(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "wide_networks.cond3.1",
-        _PAPER,
         "Condition 3.1, and the remark on softplus",
         r"$|\sigma(0)|\le c$, $|\sigma(z)-\sigma(z')|\le c|z-z'|$, $|\sigma'(z)-\sigma'(z')|\le c|z-z'|$ (the paper prints $\sigma'(z)$ twice in the last): softplus has it with $c=1$, the least $c$. 1 is a Lipschitz constant of $\sigma$, the least, and of $\sigma'$, whose least is $\frac14$. "
         r"ReLU has no such $c$. The constants that alignmath states for softplus, sigmoid, tanh, erf, GELU and SiLU are the least ones, to $10^{-13}$.",
@@ -306,7 +304,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.eq2",
-        _PAPER,
         "equation (2), the scaling",
         r"$c_\sigma=1/E[\sigma(g)^2]$, $g\sim N(0,1)$, is 2 for ReLU, $\frac\pi{2\arcsin(2/3)}=2.15257886060759855$ for erf, 3 for erf$(x/\sqrt2)$, $1.08548650298834342$ for softplus, $2.53617543321745$ for tanh, $3.40855984162310$ for sigmoid, $2.35171561407337$ for GELU, $2.81076112407447$ for SiLU, each within one unit of the last decimal; what alignmath computes is within $10^{-13}$.",
         Verdict.CERTIFIED,

@@ -13,7 +13,6 @@ from ..engine.derivation import Derivation
 
 __all__ = ["CLAIMS", "fully_connected", "steps_bound", "width_terms"]
 
-_PAPER = "wide_networks"
 n, H, scaled, failure = sp.symbols("n H mu delta", positive=True)
 alpha = sp.Symbol("alpha", real=True)
 _LOG = sp.Symbol("L", positive=True)
@@ -157,7 +156,6 @@ def _steps(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "wide_networks.compare",
-        _PAPER,
         "Section 2, the comparison with Allen-Zhu et al.",
         rf"With $\lambda_{{\min}}(K^{{(H)}})=\mu H^{{-\alpha}}$ for some $\alpha$, Theorem 6.1 asks for width $m\gtrsim n^4H^2$ and $T\gtrsim n^2\log\frac1\epsilon$ steps. {_MEANING}",
         Verdict.REFUTED,
@@ -165,7 +163,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.compare.mended",
-        _PAPER,
         "Section 2, with one convention",
         rf"With $\lambda_{{\min}}(K^{{(H)}})=\mu/H^2$, which gives the paper's $n^4H^2$, Theorem 6.1 asks for $m\gtrsim\frac{{n^4H^2}}{{\mu^4}}+\frac{{n^2H^2}}{{\mu^2}}+\frac n\delta+\frac{{n^2H^4}}{{\mu^2}}\log\frac{{Hn}}\delta$ and $T\gtrsim\frac{{n^2H^2}}{{\mu^2}}\log\frac1\epsilon$. With $\lambda_{{\min}}(K^{{(H)}})=\mu2^{{-O(H)}}$, Theorem 5.1 asks for $m\gtrsim(\frac{{n^4}}{{\mu^4}}+\frac n\delta+\frac{{n^2}}{{\mu^2}}\log\frac{{Hn}}\delta)2^{{O(H)}}$, of which the paper's comparison names the first term, and for $T\gtrsim\frac{{n^2}}{{\mu^2}}2^{{O(H)}}\log\frac1\epsilon$. {_MEANING}",
         Verdict.PROVED,

@@ -20,7 +20,6 @@ from . import closed_forms, networks, recursions
 
 __all__ = ["CLAIMS", "CONDITION", "LIMIT", "SCALE", "TAIL"]
 
-_PAPER = "wide_networks"
 _INPUTS = np.array([[0.6, 0, 0], [1.6, 0.4, 0.1], [0.9, -0.3, 0.2]])
 _IMAGES = np.array([[[0.2, 0.6, 0.4], [0.3, 0.3, 0.3]], [[0.5, 1.0, 0.3], [0.35, 0.55, 0.55]]])
 """Of unequal lengths, which the pairing of the cross terms asks for, and without small entries of $K^{(H)}$."""
@@ -316,7 +315,6 @@ TAIL = r"$A^{(h)}_{ij}$ is made of the entries $ii,ij,jj$ of $K^{(h-1)}$."
 CLAIMS = (
     Claim(
         "wide_networks.def5.1.mended",
-        _PAPER,
         "Definition 5.1, with $A^{(H)}$",
         rf"{LIMIT}, {CONDITION}, any $H\ge1$ and inputs of any lengths: $K^{{(h)}}_{{ij}}=c_\sigma E_{{A^{{(h)}}_{{ij}}}}[\sigma(u)\sigma(v)]$ for $h<H$, $K^{{(H)}}_{{ij}}=c_\sigma K^{{(H-1)}}_{{ij}}E_{{A^{{(H)}}_{{ij}}}}[\sigma'(u)\sigma'(v)]$. {TAIL} alignmath computes this.",
         Verdict.PROVED,
@@ -325,7 +323,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.def6.1.mended",
-        _PAPER,
         "Definition 6.1, with $A^{(H)}$ and the other pairing",
         rf"{LIMIT}, {CONDITION}, any $H\ge2$ and inputs of any lengths: as in `wide_networks.def6.1`, but with $t\,b_i\sigma(v)+t\,b_j\sigma(u)$ in $K^{{(h)}}_{{ij}}$ and $K^{{(H)}}_{{ij}}=t^2K^{{(H-1)}}_{{ij}}E_{{A^{{(H)}}_{{ij}}}}[\sigma'(u)\sigma'(v)]$. {TAIL} alignmath computes this.",
         Verdict.PROVED,
@@ -334,7 +331,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.def7.1.mended",
-        _PAPER,
         "Definition 7.1, with matrices over pixels and over patches",
         rf"{LIMIT}, {CONDITION}, any $H\ge2$, $t=\frac{{c_{{res}}}}H$: $S^{{(0)}}_{{ij}}=x_i^\top x_j$ over pixels; $K^{{(h)}}_{{ij,lr}}=\sum_oS^{{(h)}}_{{ij,l+o\,r+o}}$ over the offsets of a patch, zeros outside; under $A^{{(h)}}$, made of $K^{{(h-1)}}$, $S^{{(1)}}_{{ij,lr}}=c_\sigma E[\sigma(u_l)\sigma(v_r)]$ and $b^{{(1)}}_{{i,l}}=\sqrt{{c_\sigma}}E[\sigma(u_l)]$, "
         r"$S^{(h)}_{ij,lr}=S^{(h-1)}_{ij,lr}+t\,(b_{i,l}E[\sigma(v_r)]+b_{j,r}E[\sigma(u_l)])+t^2E[\sigma(u_l)\sigma(v_r)]$ and $b^{(h)}=b^{(h-1)}+t\,E[\sigma(u)]$ for $1<h<H$; $K^{(H)}_{ij}=t^2\sum_lK^{(H-1)}_{ij,ll}E_{A^{(H)}}[\sigma'(u_l)\sigma'(v_l)]$. alignmath computes this.",

@@ -21,7 +21,6 @@ from .closed_forms import ClosedForm, a, b, c
 
 __all__ = ["CLAIMS", "piecewise_forms"]
 
-_PAPER = "wide_networks"
 u, v = sp.symbols("u v", real=True)
 x, y = sp.symbols("x y", positive=True)  # deviations
 t = sp.Symbol("theta")
@@ -321,7 +320,6 @@ def _formulas(effort: Effort, forms: Sequence[ClosedForm]) -> Attack:
 CLAIMS = (
     Claim(
         "wide_networks.relu.closed",
-        _PAPER,
         "what the Gram matrices are made of: ReLU, erf",
         rf"{_GAUSSIAN}, $\cos\theta=\frac c{{\sqrt{{ab}}}}$. ReLU: $E[\sigma(u)\sigma(v)]=\frac{{\sqrt{{ab}}}}{{2\pi}}(\sin\theta+(\pi-\theta)\cos\theta)$, $E[\sigma'(u)\sigma'(v)]=\frac{{\pi-\theta}}{{2\pi}}$ and $E[\sigma(u)]=\sqrt{{\frac a{{2\pi}}}}$. "
         r"erf: $E[\sigma(u)\sigma(v)]=\frac2\pi\arcsin\frac{2c}{\sqrt{(1+2a)(1+2b)}}$ and $E[\sigma'(u)\sigma'(v)]=\frac4\pi((1+2a)(1+2b)-4c^2)^{-1/2}$ and $E[\sigma(u)]=0$. alignmath computes these.",
@@ -330,7 +328,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.closed.others",
-        _PAPER,
         "the same for the other activations with closed forms",
         rf"{_GAUSSIAN}, $\cos\theta=\frac c{{\sqrt{{ab}}}}$. Closed forms of $E[\sigma(u)\sigma(v)]$, $E[\sigma'(u)\sigma'(v)]$ and $E[\sigma(u)]$: "
         r"leaky ReLU with slope $s$ on the left: $sc+\frac{(1-s)^2\sqrt{ab}}{2\pi}(\sin\theta+(\pi-\theta)\cos\theta)$, $s+(1-s)^2\frac{\pi-\theta}{2\pi}$, $(1-s)\sqrt{\frac a{2\pi}}$; "

@@ -21,8 +21,6 @@ from .wide_runs import DEPTHS, labels, slopes, unit_inputs
 
 __all__ = ["CLAIMS", "linear_distances", "one_step"]
 
-_PAPER = "wide_networks"
-
 
 def one_step(step_size: arb, *, output_trained: bool = True) -> tuple[arb, arb]:
     """One input x = 1 with label 0, one neuron, erf, `W = a = 1`, H = 1: balls of `y - u(1)` and of `(1 - step G(0))(y - u(0))`; of
@@ -181,7 +179,6 @@ def linear_distances(widths: list[int], seeds: int, steps: int) -> np.ndarray:
 CLAIMS = (
     Claim(
         "wide_networks.dyn",
-        _PAPER,
         "Section 4, dynamics of the residuals",
         r"Gradient descent with step size $\eta$ has, for every $\eta>0$, $y-u(k+1)=(I-\eta H(k))(y-u(k))$ for two-layer networks of which $W$ is trained, or $y-u(k+1)=(I-\eta G(k))(y-u(k))$ where all weights are.",
         Verdict.REFUTED,
@@ -189,7 +186,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.dyn.mended",
-        _PAPER,
         "Section 4, dynamics of the residuals",
         r"$y-u(k+1)=(I-\eta G(k))(y-u(k))+O(\eta^2)$: for softplus networks of all three architectures the remainder is of order 2 in $\eta$, to 0.01.",
         Verdict.MEASURED,
@@ -197,7 +193,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.linear",
-        _PAPER,
         "Section 4, after the definition of $H^\\infty$",
         r"$y-u(k+1)\approx(I-\eta H^\infty)(y-u(k))$ for wide two-layer networks whose hidden layer is trained, with $c_\sigma H^\infty$ in the paper's scaling: the distance from these dynamics falls like $m^{-1/2}$.",
         Verdict.MEASURED,
@@ -205,7 +200,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.G",
-        _PAPER,
         "Section 4, $G^{(h)}$",
         r"$G=\sum_{h=1}^{H+1}G^{(h)}$, $G^{(h)}_{ij}=\langle\partial u_i/\partial W^{(h)},\partial u_j/\partial W^{(h)}\rangle$, the last by the output weights, and every $G^{(h)}\succeq0$.",
         Verdict.PROVED,

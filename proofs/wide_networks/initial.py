@@ -13,8 +13,6 @@ from .wide_runs import DEPTHS, LATE, initial_errors, mean_with_interval, sampled
 
 __all__ = ["CLAIMS", "variance_slope"]
 
-_PAPER = "wide_networks"
-
 
 def variance_slope(activation: Activation) -> float:
     """`dK^(h)_ii / dK^(h-1)_ii` at the fixed point 1: `c_sigma d/dq E[s(sqrt(q) z)^2]`, by central differences."""
@@ -159,7 +157,6 @@ def _least_eigenvalue_by_depth(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "wide_networks.concentration",
-        _PAPER,
         "Section 4, analysis of random initialization",
         r"$|G^{(H)}(0)-K^{(H)}|_2$ falls like $m^{-1/2}$ in the width, for all three architectures (softplus; the exponent to 0.08, interval included).",
         Verdict.MEASURED,
@@ -167,7 +164,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.eq4",
-        _PAPER,
         "equation (4)",
         r"Fully connected: $|G^{(H)}(0)-K^{(H)}|_2\lesssim2^{O(H)}\mathcal E_1$ with $\mathcal E_1$ the error of the first layer. No factor refutes this, $O(H)$ being open; measured is the growth of the relative error at a width where it is small: for $\frac14\log(1+e^{4(z-1)})$ exponential from H = 2 to 4, by the factor $V=1.97$ a layer by which errors of the variance are multiplied (to $e^{0.25}$); for softplus by less than $e^{0.1}$ a layer from H = 2 to 6.",
         Verdict.MEASURED,
@@ -175,7 +171,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.eq5",
-        _PAPER,
         "equation (5)",
         r"ResNet: $\mathcal E_H\lesssim(1+O(1/H))^H\epsilon_1=O(\epsilon_1)$: the relative error of $G^{(H)}(0)$ does not grow with H, for softplus and for $\frac14\log(1+e^{4(z-1)})$ (by less than 3% a layer, H from 2 to 16, at full effort to 32, at widths where it is small).",
         Verdict.MEASURED,
@@ -183,7 +178,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.lmin.resnet",
-        _PAPER,
         "Section 6, after Definition 6.1",
         r"$\lambda_{\min}(K^{(H)})$ of the ResNet does not fall exponentially in H; for softplus it falls like $H^{-2}$, and exponentially in fully connected softplus networks.",
         Verdict.MEASURED,

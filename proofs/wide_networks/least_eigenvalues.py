@@ -17,7 +17,6 @@ from . import closed_forms, recursions
 
 __all__ = ["CLAIMS", "INPUTS", "bounds"]
 
-_PAPER = "wide_networks"
 _WHOLE = [(1, 2, 2, 3), (2, 3, 6, 7), (2, -1, 2, 3), (4, 4, -7, 9), (-6, 2, 3, 7), (1, -4, 8, 9)]
 INPUTS = [[Fraction(p, r), Fraction(q, r), Fraction(s, r)] for p, q, s, r in _WHOLE]
 """Six rational points of the sphere."""
@@ -85,7 +84,6 @@ def _certified(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "wide_networks.positive.certified",
-        _PAPER,
         "least eigenvalues for six definite inputs",
         r"For the inputs $\frac13(1,2,2)$, $\frac17(2,3,6)$, $\frac13(2,-1,2)$, $\frac19(4,4,-7)$, $\frac17(-6,2,3)$, $\frac19(1,-4,8)$: $\lambda_{\min}(K^{(H)})>0$ for ReLU and erf, fully connected with $H=1,2,3$ and residual with $c_{res}=\frac12$, $H=2,3$, each known to a factor of $1+2\cdot10^{-9}$; alignmath's values are those.",
         Verdict.CERTIFIED,

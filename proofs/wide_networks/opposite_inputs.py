@@ -18,7 +18,6 @@ from . import activations, closed_forms, recursions
 
 __all__ = ["CLAIMS", "hexagon", "relu_matrix"]
 
-_PAPER = "wide_networks"
 _LINEAR_PART = (RELU, SOFTPLUS, GELU, SILU)
 """Activations with `s(z) - s(-z) = z`."""
 z = sp.Symbol("z", real=True)
@@ -179,7 +178,6 @@ def _deep(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "wide_networks.positive.opposite",
-        _PAPER,
         "Section 5, which data are degenerate",
         r"Inputs of length 1, fully connected networks. Equal inputs make $\lambda_{\min}(K^{(H)})=0$. Opposite inputs do so for every $H$ if $\sigma$ is even or odd (erf, tanh, sin, cos), and for $H=1$ if $\sigma'$ is (sigmoid). "
         r"For ReLU, softplus, GELU and SiLU and no two inputs equal: $\lambda_{\min}(K^{(1)})>0$ if and only if the inputs whose opposites are inputs too, one of each pair, are linearly independent; and $\lambda_{\min}(K^{(H)})>0$ for $H\ge2$.",

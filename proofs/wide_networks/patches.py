@@ -13,7 +13,6 @@ from ..engine.derivation import Derivation
 
 __all__ = ["CLAIMS", "listed_patches", "occurrences", "plane_counts"]
 
-_PAPER = "wide_networks"
 _MOST = 24
 """Pixels, and pixels of a patch, up to which every case is enumerated."""
 
@@ -129,7 +128,6 @@ def _norms(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "wide_networks.patch",
-        _PAPER,
         "Section 3.3, the operator of the patches",
         r"Stride 1, zero padding, $p$ pixels in a row, $q$ odd: every pixel occurs in at least 1 and at most $q$ patches, and $|x|_F\le|\phi(x)|_F\le\sqrt q\,|x|_F$. "
         r"$q$ is the number of pixels of a patch; where the paper says that $q$ is like $3\times3$, it is 9: in the plane every pixel of images up to $8\times8$ occurs in 1 to $q$ square patches, $q=9$ or $25$.",

@@ -22,7 +22,6 @@ from . import closed_forms, networks, recursions
 
 __all__ = ["CLAIMS", "coefficients", "powers_of_products", "series_steps"]
 
-_PAPER = "wide_networks"
 _SMOOTH = (activations.SOFTPLUS, activations.ERF, activations.TANH, activations.SIGMOID, activations.COS)
 _SCALE = Fraction(4, 5)
 _TERMS = 80
@@ -286,7 +285,6 @@ _SIGMA = (
 CLAIMS = (
     Claim(
         "wide_networks.positive",
-        _PAPER,
         "Section 5, with Definition 5.1 mended (Proposition F.1)",
         rf"{_SIGMA}: if no two of the inputs are parallel and none is 0, then $\lambda_{{\min}}(K^{{(H)}})>0$ for fully connected networks of every depth $H\ge1$. Opposite inputs are parallel. The lengths may differ.",
         Verdict.PROVED,
@@ -295,7 +293,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.positive.resnet",
-        _PAPER,
         "Section 6, with Definition 6.1 mended (Proposition F.2)",
         rf"{_SIGMA}: if no two of the inputs are parallel and none is 0, then $\lambda_{{\min}}(K^{{(H)}})>0$ for residual networks of every depth $H\ge2$.",
         Verdict.PROVED,
@@ -305,7 +302,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.positive.cnn",
-        _PAPER,
         "Section 7, with Definition 7.1 mended",
         rf"{_SIGMA}: if for some pixel $l$ no two of the patches $\phi_l(x_i)$ are parallel and none is 0, then $\lambda_{{\min}}(K^{{(H)}})>0$ for convolutional residual networks of every depth $H\ge2$.",
         Verdict.PROVED,

@@ -14,8 +14,6 @@ from .definitions import CONDITION, LIMIT, SCALE, TAIL
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "wide_networks"
-
 
 def _digits(value: Any) -> str:
     return value.str(8, radius=False)
@@ -130,7 +128,6 @@ def _printed_convolutional(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "wide_networks.def5.1",
-        _PAPER,
         "Definition 5.1, equation (7), as printed",
         rf"{LIMIT}, {CONDITION} and $H\ge2$: $K^{{(0)}}_{{ij}}=x_i\cdot x_j$, $K^{{(h)}}_{{ij}}=c_\sigma E_{{A^{{(h)}}_{{ij}}}}[\sigma(u)\sigma(v)]$ for $h<H$, $K^{{(H)}}_{{ij}}=c_\sigma K^{{(H-1)}}_{{ij}}E_{{A^{{(H-1)}}_{{ij}}}}[\sigma'(u)\sigma'(v)]$. {TAIL}",
         Verdict.REFUTED,
@@ -139,7 +136,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.def6.1",
-        _PAPER,
         "Definition 6.1, equation (8), as printed",
         rf"{LIMIT}, {CONDITION} and $H\ge2$, $t=\frac{{c_{{res}}}}H$: $K^{{(1)}}_{{ij}}=c_\sigma E_{{A^{{(1)}}_{{ij}}}}[\sigma(u)\sigma(v)]$, $b_i^{{(1)}}=\sqrt{{c_\sigma}}E[\sigma(u)]$, $K^{{(h)}}_{{ij}}=K^{{(h-1)}}_{{ij}}+E_{{A^{{(h)}}_{{ij}}}}[t\,b_i\sigma(u)+t\,b_j\sigma(v)+t^2\sigma(u)\sigma(v)]$ and $b_i^{{(h)}}=b_i^{{(h-1)}}+t\,E[\sigma(u)]$ for $1<h<H$, $K^{{(H)}}_{{ij}}=t^2K^{{(H-1)}}_{{ij}}E_{{A^{{(H-1)}}_{{ij}}}}[\sigma'(u)\sigma'(v)]$. {TAIL}",
         Verdict.REFUTED,
@@ -148,7 +144,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.def7.1",
-        _PAPER,
         "Definition 7.1, equation (10), as printed",
         rf"{LIMIT}, {CONDITION}; for $H=2$ and $H=3$, $t=\frac{{c_{{res}}}}H$: $K^{{(0)}}_{{ij}}=\phi_1(x_i)^\top\phi_1(x_j)$, $K^{{(1)}}_{{ij}}=c_\sigma E[\sigma(u)^\top\sigma(v)]$ and $b_i^{{(1)}}=\sqrt{{c_\sigma}}E[\sigma(u)]$ with $(u,v)$ of covariance $K^{{(0)}}$, $A^{{(h)}}$ is made of $K^{{(h-1)}}$; "
         r"for $H=3$, $H^{(2)}_{ij}=K^{(1)}_{ij}+E_{A^{(1)}_{ij}}[t\,b_i^\top\sigma(u)+t\,b_j^\top\sigma(v)+t^2\sigma(u)^\top\sigma(v)]$ and $K^{(2)}_{ij,lr}=\operatorname{tr}H^{(2)}_{ij,D_lD_r}$ (the paper prints $K^{(h-1)}$ for $H^{(h)}$ on the left); $M^{(H)}_{ij,lr}=K^{(H-1)}_{ij,lr}E_{A^{(H-1)}_{ij}}[\sigma'(u_l)\sigma'(v_r)]$, $K^{(H)}_{ij}=\operatorname{tr}M^{(H)}_{ij}$.",

@@ -27,7 +27,6 @@ __all__ = [
     "small_steps",
 ]
 
-_PAPER = "wide_networks"
 _WIDTHS = {"fully_connected": 512, "resnet": 512, "convolutional_resnet": 256}
 """Where the rate is measured; a convolutional network averages over its pixels too."""
 _SCALE = 0.01
@@ -211,18 +210,14 @@ def _statement(network: str, depth: str) -> str:
 CLAIMS = (
     Claim(
         "wide_networks.thm5.1",
-        _PAPER,
         "Theorem 5.1",
         _statement("Fully connected", "H = 2"),
         Verdict.MEASURED,
         _bound("fully_connected"),
     ),
-    Claim(
-        "wide_networks.thm6.1", _PAPER, "Theorem 6.1", _statement("ResNet", "H = 3"), Verdict.MEASURED, _bound("resnet")
-    ),
+    Claim("wide_networks.thm6.1", "Theorem 6.1", _statement("ResNet", "H = 3"), Verdict.MEASURED, _bound("resnet")),
     Claim(
         "wide_networks.thm7.1",
-        _PAPER,
         "Theorem 7.1",
         _statement("Convolutional ResNet", "H = 2, four pixels, patches of three"),
         Verdict.MEASURED,
@@ -230,7 +225,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.width",
-        _PAPER,
         "Theorem 5.1, the width",
         r"How wide is wide: for one hidden layer and $n\ge16$ inputs in ten dimensions the least width at which most networks satisfy the bound of Theorem 5.1 is at most 16, and the least at which most have $\lambda_{\min}(G^{(H)}(k))\ge\frac12\lambda_{\min}(K^{(H)})$, by which it is proved, grows with an exponent below 1.5 in $n$ (n to 64, at full effort to 128), not 4 or more.",
         Verdict.MEASURED,

@@ -29,7 +29,6 @@ __all__ = [
     "variance_bounds",
 ]
 
-_PAPER = "wide_networks"
 _SCALE = Fraction(1, 2)
 
 
@@ -286,7 +285,6 @@ def _two_bounds(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "wide_networks.lmin.resnet.bound",
-        _PAPER,
         "Section 6, with Definition 6.1 mended: polynomial in H",
         r"Residual networks, $\sigma$ Lipschitz with constant $L$, $\sigma'$ (almost everywhere) no polynomial, fixed inputs of any lengths, no two parallel and none 0, $0<c_{res}<1$, every $H\ge2$: $\lambda_{\min}(K^{(H)})\ge\frac{c_{res}^2}{H^2}\lambda_{\min}(C^{(1)})\min_iE[\sigma'(\sqrt{q_i}z)^2]$ with $z\sim N(0,1)$, $q_i=K^{(H-1)}_{ii}$ and $C^{(1)}_{ij}=c_\sigma\operatorname{Cov}(\sigma(w\cdot x_i),\sigma(w\cdot x_j))$, $w\sim N(0,I)$. "
         r"$\lambda_{\min}(C^{(1)})>0$ does not depend on $H$, and $C^{(1)}_{ii}\le q_i\le R_i^2$ with $R_i=e^{c_{res}L}\big(\sqrt{K^{(1)}_{ii}}+\frac{|\sigma(0)|}L\big)-\frac{|\sigma(0)|}L$. Also $\lambda_{\min}(K^{(H)})\le\frac{c_{res}^2L^2}{H^2}\min_iR_i^2$. So $\lambda_{\min}(K^{(H)})$ is between two positive multiples of $H^{-2}$, and does not fall exponentially.",

@@ -11,7 +11,6 @@ from .wide_runs import DEPTHS, SHORT, slopes, trained
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "wide_networks"
 _TOLERANCE = {"drift": 0.15, "other": 0.3}
 """By how much an interval may leave the expected exponent: the next order in the width is smaller by `m^(-1/2)` only, which between widths 64 and
 512 bends the exponent by up to about 0.1; the rest is for the interval itself, +-0.05 for the drift and up to +-0.2 for the others (20 networks a width)."""
@@ -78,7 +77,6 @@ def _stability(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "wide_networks.eq6",
-        _PAPER,
         "equation (6)",
         r"$\frac1{\sqrt m}|W^{(h)}(k)-W^{(h)}(0)|_F$ is small for all $k$: in every hidden layer of all three architectures (softplus, H = 2 and 3) its largest value falls like $m^{-1/2}$, the exponent to 0.15, interval included, in training by which the loss falls by a factor of $10^4$ or more. Labels $u(0)+r$, $r$ uniform in $[-1,1]^3$.",
         Verdict.MEASURED,
@@ -86,7 +84,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.stability",
-        _PAPER,
         "Section 4, analysis of perturbation during training",
         r"$G^{(H)}(k)$ stays near $G^{(H)}(0)$: the largest distance falls like $m^{-1}$, as does the distance of $y-u(k)$ from $(I-\eta G(0))^k(y-u(0))$; that from $(I-\eta K)^k(y-u(0))$ falls like $m^{-1/2}$; the exponents to 0.3, intervals included. Labels $u(0)+r$, $r$ uniform in $[-1,1]^3$.",
         Verdict.MEASURED,

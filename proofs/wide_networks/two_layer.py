@@ -17,7 +17,6 @@ from . import closed_forms
 
 __all__ = ["CLAIMS", "limit_of_two_layers"]
 
-_PAPER = "wide_networks"
 _DEFINITION = r"$H^\infty_{ij}=E_{w\sim N(0,I)}[\sigma'(w\cdot x_i)\,\sigma'(w\cdot x_j)]\,x_i\cdot x_j$"
 u, v = sp.symbols("u v", real=True)
 x, y = sp.symbols("x y", positive=True)
@@ -139,7 +138,6 @@ def _weights(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "wide_networks.Hinf",
-        _PAPER,
         "Section 4, the definition of $H^\\infty$",
         rf"{_DEFINITION} is, for ReLU and inputs of any lengths at angle $\theta$, $x_i\cdot x_j\,\frac{{\pi-\theta}}{{2\pi}}$. alignmath computes twice that, $K^{{(1)}}$.",
         Verdict.PROVED,
@@ -147,7 +145,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.rem.H1",
-        _PAPER,
         "remark after Definition 5.1",
         rf"For $H=1$ the matrix $K^{{(1)}}$ of Definition 5.1 (with $A^{{(1)}}$ in its last line) is the matrix $H^\infty$ of Du et al. 2018b: {_DEFINITION}.",
         Verdict.REFUTED,
@@ -156,7 +153,6 @@ CLAIMS = (
     ),
     Claim(
         "wide_networks.rem.H1.mended",
-        _PAPER,
         "remark after Definition 5.1, with the factor",
         rf"For $H=1$, $K^{{(1)}}=c_\sigma H^\infty$, with {_DEFINITION}: $2H^\infty$ for ReLU, about $1.0855\,H^\infty$ for softplus (`wide_networks.eq2`).",
         Verdict.PROVED,

@@ -16,7 +16,6 @@ from ..half_plane import definiteness
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "alignment"
 pi = sp.pi
 t = sp.Symbol("t", positive=True)
 
@@ -224,7 +223,6 @@ def _open_kernels(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.beyond.nullity",
-        _PAPER,
         "Section 5.2, sharpened",
         r"For $f=\sin\theta+(\pi-\theta)\cos\theta$ and distinct angles with $p$ antipodal pairs, the nullity of $M$ is $\max(0,p-2)$.",
         Verdict.PROVED,
@@ -237,7 +235,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.conj5.5.log_concave",
-        _PAPER,
         "Conjecture 5.5 with hypotheses added",
         r"For every PAD function with $f$ strictly decreasing, $f(\pi)=0$ and $f(\alpha)f(\beta)>f(\alpha+\beta)f(0)$: for $m\ge3$ some $\det M_i\le0$.",
         Verdict.REFUTED,
@@ -246,7 +243,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.detcond.two_students",
-        _PAPER,
         "limit of Theorem A",
         r"The determinant condition for $m=2$: some $\det M_i\le0$.",
         Verdict.REFUTED,
@@ -255,7 +251,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.detcond.three_dimensions",
-        _PAPER,
         "limit of Theorem A",
         r"The determinant condition for $m=3$ students in $\mathbb{R}^3$: some $\det M_i\le0$.",
         Verdict.REFUTED,
@@ -264,7 +259,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.which_kernels",
-        _PAPER,
         "open",
         r"The determinant condition holds for the von Mises kernels $e^{k(\cos t-1)}$, $k>0$.",
         Verdict.OPEN,

@@ -23,7 +23,6 @@ from ..few_students import no_other_critical_point
 
 __all__ = ["CLAIMS", "SPURIOUS", "fitted_slope", "single_neuron_flow"]
 
-_PAPER = "alignment"
 pi = sp.pi
 SPURIOUS = (
     np.array([[0.50776, -0.00424], [-0.49681, 1.25752], [-1.04820, -1.60206]]),
@@ -313,7 +312,6 @@ def _rate(effort: Effort) -> Outcome:
 CLAIMS = (
     Claim(
         "alignment.beyond.local_minima",
-        _PAPER,
         "corollary of Theorem B",
         "In the plane, with one teacher, every local minimum of the loss is global, for every number of students, some of them possibly zero.",
         Verdict.PROVED,
@@ -322,7 +320,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.any_dimension",
-        _PAPER,
         "Theorem B beyond the plane",
         r"In $\mathbb{R}^d$, every $d$: the solutions of (2) with all $\rho_i>0$ are the aligned ones if $m\le2$, or if the students are coplanar with the teacher, or if some student is aligned with it.",
         Verdict.PROVED,
@@ -331,7 +328,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.three_dimensions",
-        _PAPER,
         "open",
         r"For $d\ge3$ and $m\ge3$ students, every solution of (2) with all $\rho_i>0$ is aligned.",
         Verdict.OPEN,
@@ -339,7 +335,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.several_teachers",
-        _PAPER,
         "limit of Theorem B",
         "With several teachers every local minimum of the loss is global.",
         Verdict.REFUTED,
@@ -347,7 +342,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.opposite_students",
-        _PAPER,
         "limit of Theorem B",
         r"Teachers $v_1,\dots,v_K$ on distinct lines: there are students of positive lengths at zero loss, one of them opposite to a teacher, if and only if $0$ is in the convex hull of the $v_k$.",
         Verdict.PROVED,
@@ -356,7 +350,6 @@ CLAIMS = (
     ),
     Claim(
         "alignment.beyond.rate",
-        _PAPER,
         "Xu and Du 2023, for one teacher",
         r"From a small start on the teacher's side, the loss of gradient flow in the plane falls like $T^{-3}$ for two or more students of one teacher (fitted exponent within 0.03), and exponentially, like $e^{-T}$, for one.",
         Verdict.MEASURED,

@@ -28,7 +28,6 @@ from ..samples import cost_of, points_at, random_directions
 
 __all__ = ["CLAIMS", "certifies", "chain"]
 
-_PAPER = "min_norm"
 Vector = tuple[Any, Any]
 Instance = tuple[list[formulas.Neuron], list[Vector], list[Any]]
 """Teacher, samples of any lengths, multipliers."""
@@ -253,7 +252,6 @@ def _chain_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.beyond.lengths",
-        _PAPER,
         "what recovery depends on",
         "Whether a teacher in the plane is of least norm among the interpolants of its values depends on the directions of its neurons, the signs of their masses and the directions of the samples alone.",
         Verdict.PROVED,
@@ -262,7 +260,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.beyond.fewest",
-        _PAPER,
         "the fewest samples that recover a teacher",
         r"A teacher of $m_0$ neurons in distinct directions is the only minimum-norm network, up to splitting and balance, only if $N\ge m_0$. For every number of neurons of positive sign in distinct directions within 60 degrees there are $N=m_0$ samples for which it is; so there are for some teachers of signs $(+,-)$, $(+,+,-)$ and for some of signs $(+,+)$, $(+,+,+)$ that span more than 90 degrees.",
         Verdict.PROVED,

@@ -21,7 +21,6 @@ from ..samples import points_at, random_directions
 
 __all__ = ["CLAIMS", "bounds", "decided", "front_multipliers"]
 
-_PAPER = "min_norm"
 pi = sp.pi
 alpha, beta = sp.symbols("alpha beta", positive=True)
 
@@ -290,7 +289,6 @@ def _share_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.beyond.pairs",
-        _PAPER,
         "a number of points in every antipodal pair of sectors",
         "Three samples in every antipodal pair of sectors, or four, or some other number, make every teacher a minimum-norm interpolant of its values.",
         Verdict.REFUTED,
@@ -298,7 +296,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.beyond.pairs.mended",
-        _PAPER,
         "what samples must tell apart",
         r"Let a teacher on distinct lines be of least norm among the interpolants of its values, and no sample be at right angles to a neuron. Then each neuron is active at a sample on its axis or at two samples; and of every two neurons, exactly one is active at two of the samples or more, or, if their signs are equal, at one in the direction of $\pm(u_l-u_k)$. For samples with a density: almost surely two, in both cases.",
         Verdict.PROVED,
@@ -307,7 +304,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.beyond.one_neuron",
-        _PAPER,
         "one neuron",
         r"A teacher of one neuron, no sample at right angles to it; angles from the neuron, in front: less than $\frac\pi2$. It is of least norm if a sample is on its axis, or two in front lie on one side of it, or one in front on either side, at $\alpha$ and $-\beta$, with $\alpha+2\beta\le\pi$ and $2\alpha+\beta\le\pi$. With none in front, or one off the axis, it is not; with one on either side and none behind, only under that condition. "
         r"So for $N\ge2$ uniform samples the probability is at least $1-(1+N+\frac{N(N-1)}{12})2^{-N}$ and at most $1-(1+N)2^{-N}$.",

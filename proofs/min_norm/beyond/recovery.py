@@ -18,8 +18,6 @@ from ..samples import Instance, cost_of, points_at, random_directions, random_in
 
 __all__ = ["CLAIMS"]
 
-_PAPER = "min_norm"
-
 
 def _recovery(effort: Effort) -> Outcome:
     d = Derivation("min_norm.thm5.2.certificate", "min_norm.prop4.2.mended")
@@ -151,7 +149,6 @@ def _support_attack(effort: Effort) -> Attack:
 CLAIMS = (
     Claim(
         "min_norm.beyond.recovery",
-        _PAPER,
         "Theorem 5.2 with two points a sector, every sign pattern and magnitude",
         r"$d=2$. A teacher has nonzero weights of any signs and sizes, without opposite signs on one line. Let every open sector hold two points such that the sinusoid $v$ which joins $e\cos d_1$ at $d_1$ to $e'\cos(D-d_2)$ at $d_2$ stays strictly within $\pm1$ between them ($e$, $e'$ the signs of the neighbouring directions, $D$ their angle, $d_i$ the offsets). That is so if both points are on one side of the bisector, or if $e\ne e'$. "
         r"Then a minimum-norm interpolant equals the teacher, is condensed, and has its sign and mass on each line. If $v$ is only within $\pm1$, the teacher is a minimiser.",
@@ -161,7 +158,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.beyond.sharp",
-        _PAPER,
         "the exact condition, by duality",
         r"In the plane a teacher $\sum_kc_k\sigma(u_k\cdot x)$, $|u_k|=1$, is of least cost $\sum_k|c_k|$ among the interpolants of its values at $x_1,\dots,x_N$ if and only if some $\lambda$ has $|p|\le1$ in every direction and $p(u_k)=\operatorname{sign}c_k$ for each $k$. The minimisers are then the interpolants with neurons where $|p|=1$ and output weights of the sign of $p$ there; the teacher is the only one, up to splitting, if the vectors $(\sigma(x_i\cdot u))_i$ of these directions are linearly independent.",
         Verdict.PROVED,

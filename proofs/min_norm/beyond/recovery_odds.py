@@ -24,7 +24,6 @@ from . import one_neuron
 
 __all__ = ["CLAIMS", "Case", "in_pairs", "in_sectors", "random_lines", "recovered_share", "wilson"]
 
-_PAPER = "min_norm"
 _SOLVED = 1e-7
 """Relative gap asked of the solver."""
 
@@ -244,7 +243,6 @@ def _consistent(count: int, draws: int, low: float, high: float) -> bool:
 CLAIMS = (
     Claim(
         "min_norm.beyond.recoverable",
-        _PAPER,
         "the exact test of recovery",
         r"Multipliers as in `min_norm.beyond.sharp`, looked for by a linear program with cuts and no labels, exist if and only if the certified least norm is the teacher's: for random teachers of 1 to 4 neurons and 2 to 30 uniform samples.",
         Verdict.MEASURED,
@@ -253,7 +251,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.beyond.points_per_sector",
-        _PAPER,
         "how recovery depends on the points of each sector, its width and the signs",
         "For random teachers of one to three neurons, positive and mixed signs, equal and random widths, and uniform samples in each sector: three or more in each sector are always enough, and two for two neurons of opposite signs; one or two are sometimes not, and neither are three, four or five in each antipodal pair of sectors.",
         Verdict.MEASURED,
@@ -262,7 +259,6 @@ CLAIMS = (
     ),
     Claim(
         "min_norm.beyond.probability",
-        _PAPER,
         "the probability of recovery against N",
         "For uniform samples, the frequency of recovery of five teachers against $N$ is consistent with the exact probability of enough samples in every sector, as a lower bound, and for one neuron with its two bounds. It is below 1 at $N=6$, and at $N=20$ exceeds 0.9 for each of them, where three samples in every sector of the teacher at 120 degrees have probability 0.018.",
         Verdict.MEASURED,
