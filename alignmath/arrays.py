@@ -18,6 +18,7 @@ __all__ = [
     "SUM_BLOCK",
     "Array",
     "as_floating",
+    "as_generator",
     "as_number",
     "as_order",
     "broadcast_batches",
@@ -104,6 +105,25 @@ def as_number(value: Any, name: str, *, least: float = 0.0, above: bool = False)
             f"{name} is {value!r}; expected a finite number {'above' if above else 'of at least'} {least:g}"
         )
     return number
+
+
+def as_generator(seed: Any, name: str = "seed") -> np.random.Generator:
+    """A NumPy generator from a seed: an integer of at least 0, or a generator, which is used (and so moved on) itself.
+
+    Anything else is a `ValueError`, None too: what is drawn should be drawn again from the same call.
+
+    >>> as_generator(7).integers(10, size=4).tolist() == as_generator(7).integers(10, size=4).tolist()
+    True
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed
+    try:
+        number = -1 if isinstance(seed, bool | np.bool_) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"{name} is {seed!r}; expected an integer of at least 0, or a NumPy Generator")
+    return np.random.default_rng(number)
 
 
 def broadcast_batches(**shapes: Any) -> tuple[int, ...]:

@@ -11,10 +11,10 @@ import time as clock
 import numpy as np
 
 from alignmath import population
-from alignmath.arrays import as_number, as_order
+from alignmath.arrays import as_number
 from alignmath.networks import TwoLayer
 
-from .runs import CriticalPoints
+from .runs import CriticalPoints, RunStatus, as_steps, as_tolerance
 
 __all__ = ["critical_points"]
 
@@ -23,19 +23,20 @@ def critical_points(
     starts: TwoLayer,
     teacher: TwoLayer,
     *,
-    iterations: int = 100,
-    tolerance: float = 1e-12,
+    steps: int = 100,
+    gradient_tolerance: float = 1e-12,
     collapse: float = 1e-9,
 ) -> CriticalPoints:
     """Zeros of the gradient by the hidden weights, from each of the `starts (B, m, d)`; output weights stay fixed.
 
-    teacher: one NumPy network. A start ends when its gradient norm is at most `tolerance`, when a student gets
-    shorter than `collapse` (the gradient does not exist at length 0), or after `iterations` steps. Raises
+    teacher: one NumPy network. A start ends when its gradient norm is at most `gradient_tolerance`, when a student gets
+    shorter than `collapse` (the gradient does not exist at length 0), or after so many `steps`. Raises
     `ValueError` for bad input.
     """
     started = clock.perf_counter()
-    iterations = as_order(iterations, "iterations", most=10**6)
-    tolerance, collapse = as_number(tolerance, "tolerance"), as_number(collapse, "collapse")
+    steps = as_steps(steps)
+    gradient_tolerance = as_tolerance(gradient_tolerance, "gradient_tolerance", zero=True)
+    collapse = as_number(collapse, "collapse")
     if len(starts.batch) != 1 or teacher.batch:
         raise ValueError(
             f"the batches are {starts.batch} and {teacher.batch}; expected starts (B, m, d) and one teacher"
@@ -51,9 +52,9 @@ def critical_points(
     norm = np.linalg.norm(slope, axis=1)
     damping = np.full(count, 1e-3)
     taken = 0
-    while taken < iterations:
+    while taken < steps:
         least = np.linalg.norm(hidden, axis=2).min(axis=1)
-        rows = np.flatnonzero((norm > tolerance) & (least > collapse))
+        rows = np.flatnonzero((norm > gradient_tolerance) & (least > collapse))
         if not len(rows):
             break
         taken += 1
@@ -73,12 +74,14 @@ def critical_points(
         damping[rows] = np.clip(np.where(better, damping[rows] / 5, damping[rows] * 4), 1e-15, 1e8)
     students = TwoLayer(hidden, output)
     least = np.linalg.norm(hidden, axis=2).min(axis=1)
+    status = np.where(norm <= gradient_tolerance, int(RunStatus.GRADIENT), int(RunStatus.FINISHED))
+    status[least <= collapse] = RunStatus.COLLAPSED
     return CriticalPoints(
         students=students,
         gradient_norm=norm,
         loss=population.loss(students, teacher),
         least_length=least,
-        converged=(norm <= tolerance) & (least > collapse),
-        iterations=taken,
+        status=status,
+        steps=taken,
         seconds=clock.perf_counter() - started,
     )

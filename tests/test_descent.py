@@ -38,13 +38,13 @@ def test_descent_equals_a_plain_loop_over_steps(dimension, train_output, sampled
     teacher = TwoLayer(rng.standard_normal((2, dimension)), rng.standard_normal(2))
     students = TwoLayer(rng.standard_normal((5, 4, dimension)), rng.uniform(0.5, 1.5, (5, 4)))
     inputs = rng.standard_normal((200, dimension)) if sampled else None
-    found = descend(students, teacher, 0.05, 30, train_output=train_output, inputs=inputs)
+    found = descend(students, teacher, 0.05, 30, train_output=train_output, x=inputs)
     for run in range(5):
         hidden, output = plain_descent(
             students.hidden[run], students.output[run], teacher, 0.05, 30, train_output=train_output, inputs=inputs
         )
-        np.testing.assert_allclose(found.final.hidden[run], hidden, atol=1e-12)
-        np.testing.assert_allclose(found.final.output[run], output, atol=1e-12)
+        np.testing.assert_allclose(found.students.hidden[run], hidden, atol=1e-12)
+        np.testing.assert_allclose(found.students.output[run], output, atol=1e-12)
     assert np.all(found.status == RunStatus.FINISHED)
 
 
@@ -55,8 +55,8 @@ def test_a_run_does_not_depend_on_its_batch_to_the_bit(dimension):
     whole = descend(students, teacher, 0.05, 60, train_output=True)
     for part in (slice(0, 1), slice(17, 18), slice(5, 12), slice(0, 64), slice(100, 299)):
         some = descend(TwoLayer(students.hidden[part]), teacher, 0.05, 60, train_output=True)
-        np.testing.assert_array_equal(some.final.hidden, whole.final.hidden[part])
-        np.testing.assert_array_equal(some.final.output, whole.final.output[part])
+        np.testing.assert_array_equal(some.students.hidden, whole.students.hidden[part])
+        np.testing.assert_array_equal(some.students.output, whole.students.output[part])
         np.testing.assert_array_equal(some.final_loss, whole.final_loss[part])
 
 
@@ -81,8 +81,8 @@ def test_runs_that_diverge_are_reported_and_disturb_nobody():
     wild = steps > 1
     assert np.all(mixed.status[wild] == RunStatus.DIVERGED)
     assert np.all(mixed.stopped[wild] < 400)
-    assert np.all(np.isfinite(mixed.final.hidden))
-    np.testing.assert_array_equal(mixed.final.hidden[~wild], calm.final.hidden[~wild])
+    assert np.all(np.isfinite(mixed.students.hidden))
+    np.testing.assert_array_equal(mixed.students.hidden[~wild], calm.students.hidden[~wild])
 
 
 def test_runs_stop_at_their_tolerances_and_keep_their_last_state():
@@ -92,7 +92,7 @@ def test_runs_stop_at_their_tolerances_and_keep_their_last_state():
     assert np.all(found.final_gradient_norm <= 1e-6)
     assert np.all(found.stopped % 10 == 0)
     assert len(set(found.stopped.tolist())) > 1
-    np.testing.assert_array_equal(found.hidden[-1], found.final.hidden)
+    np.testing.assert_array_equal(found.hidden[-1], found.students.hidden)
     by_loss = descend(students, TEACHER, 0.5, 2000, loss_tolerance=1e-8, check_every=1)
     assert np.all(by_loss.status == RunStatus.LOSS)
     assert np.all(by_loss.final_loss <= 1e-8)
@@ -105,9 +105,9 @@ def test_what_is_recorded_changes_nothing():
     plain = descend(students, TEACHER, 0.5, 300, loss_tolerance=1e-6, check_every=100)
     recorded = descend(students, TEACHER, 0.5, 300, loss_tolerance=1e-6, check_every=100, record=[0, 37, 150, 250])
     np.testing.assert_array_equal(plain.stopped, recorded.stopped)
-    np.testing.assert_array_equal(plain.final.hidden, recorded.final.hidden)
+    np.testing.assert_array_equal(plain.students.hidden, recorded.students.hidden)
     assert len(np.unique(plain.stopped)) > 1
-    np.testing.assert_array_equal(recorded.hidden[1], descend(students, TEACHER, 0.5, 37).final.hidden)
+    np.testing.assert_array_equal(recorded.hidden[1], descend(students, TEACHER, 0.5, 37).students.hidden)
 
 
 def test_what_was_asked_for_is_kept():
@@ -116,12 +116,12 @@ def test_what_was_asked_for_is_kept():
     assert found.time.tolist() == [0, 7, 20]
     assert found.loss.shape == (3, 2, 4)
     assert found.hidden is None
-    assert found.final.hidden.shape == (2, 4, 3, 2)
+    assert found.students.hidden.shape == (2, 4, 3, 2)
     np.testing.assert_allclose(found.loss[0], population.loss(students, TEACHER), rtol=1e-13)
     full = descend(students, TEACHER, 0.1, 7)
     np.testing.assert_array_equal(found.loss[1], full.final_loss)
     nothing = descend(students, TEACHER, 0.1, 0)
-    np.testing.assert_array_equal(nothing.final.hidden, students.hidden)
+    np.testing.assert_array_equal(nothing.students.hidden, students.hidden)
 
 
 def test_each_run_may_have_its_own_teacher_and_step():
@@ -131,14 +131,14 @@ def test_each_run_may_have_its_own_teacher_and_step():
     found = descend(students, teachers, steps, 25)
     for k in range(6):
         alone = descend(TwoLayer(students.hidden[k]), TwoLayer(teachers.hidden[k]), float(steps[k]), 25)
-        np.testing.assert_array_equal(found.final.hidden[k], alone.final.hidden)
+        np.testing.assert_array_equal(found.students.hidden[k], alone.students.hidden)
 
 
 def test_torch_in_torch_out():
     students = TwoLayer(torch.randn((3, 2, 2), dtype=torch.float32))
     found = descend(students, TwoLayer(torch.tensor([[1.0, 0.0]])), 0.1, 10)
-    assert isinstance(found.final.hidden, torch.Tensor)
-    assert found.final.hidden.dtype == torch.float32
+    assert isinstance(found.students.hidden, torch.Tensor)
+    assert found.students.hidden.dtype == torch.float32
     assert found.loss.shape == (2, 3)
 
 
@@ -146,7 +146,7 @@ def test_blocks_of_runs_make_no_difference(monkeypatch):
     students = gaussian_weights(3, 2, np.random.default_rng(7), batch=(500,))
     whole = descend(students, TEACHER, 0.05, 20)
     monkeypatch.setattr("solvers.dynamics.descent._BLOCK", 1 << 10)
-    np.testing.assert_array_equal(descend(students, TEACHER, 0.05, 20).final.hidden, whole.final.hidden)
+    np.testing.assert_array_equal(descend(students, TEACHER, 0.05, 20).students.hidden, whole.students.hidden)
 
 
 def test_global_state_is_left_alone():
@@ -159,7 +159,7 @@ def test_global_state_is_left_alone():
 def test_descent_on_a_gpu_agrees_with_the_cpu():
     students = gaussian_weights(4, 3, np.random.default_rng(9), batch=(50,))
     here, there = (descend(students, TwoLayer(np.eye(2, 3)), 0.05, 30, device=d) for d in ("cpu", "cuda"))
-    np.testing.assert_allclose(there.final.hidden, here.final.hidden, atol=1e-11)
+    np.testing.assert_allclose(there.students.hidden, here.students.hidden, atol=1e-11)
 
 
 def test_flow_follows_small_steps_of_descent():
@@ -171,7 +171,7 @@ def test_flow_follows_small_steps_of_descent():
     np.testing.assert_allclose(flow(student, TEACHER, times, method="LSODA").hidden, smooth.hidden, atol=1e-7)
     both = flow(TwoLayer(student.hidden, [0.7, 1.1, -0.4]), TEACHER, times, train_output=True)
     expected = descend(TwoLayer(student.hidden, [0.7, 1.1, -0.4]), TEACHER, 5e-4, 2_000, train_output=True)
-    np.testing.assert_allclose(both.final.output, expected.final.output, atol=5e-4)
+    np.testing.assert_allclose(both.students.output, expected.students.output, atol=5e-4)
 
 
 def test_flow_starts_from_a_tiny_student_that_grows():
@@ -200,11 +200,11 @@ def test_descent_reports_a_student_that_reaches_zero():
     ("call", "message"),
     [
         (lambda: descend(TwoLayer([[0.0, 0.0]]), TEACHER, 0.1, 5), "zero vector"),
-        (lambda: descend(TEACHER, TEACHER, -0.1, 5), "step has an entry that is not positive"),
+        (lambda: descend(TEACHER, TEACHER, -0.1, 5), "learning_rate has an entry that is not positive"),
         (lambda: descend(TEACHER, TEACHER, np.nan, 5), "finite"),
-        (lambda: descend(TEACHER, TEACHER, [0.1, 0.2], 5), r"step has shape \(2,\)"),
-        (lambda: descend(TEACHER, TEACHER, 0.1, -1), "iterations is -1"),
-        (lambda: descend(TEACHER, TEACHER, 0.1, 2.5), "iterations is 2.5"),
+        (lambda: descend(TEACHER, TEACHER, [0.1, 0.2], 5), r"learning_rate has shape \(2,\)"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, -1), "steps is -1"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 2.5), "steps is 2.5"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, record=[9]), "record is 9"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, record=[]), "record is empty"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, keep=("weights",)), "keep names"),
@@ -216,7 +216,7 @@ def test_descent_reports_a_student_that_reaches_zero():
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, device="foo"), "device is 'foo'"),
         (lambda: flow(TEACHER, TEACHER, [0.0, 1.0], relative_tolerance=np.nan), "relative_tolerance is nan"),
         (lambda: flow(TEACHER, TEACHER, [0.0]), "at least two times"),
-        (lambda: descend(TEACHER, TEACHER, 0.1, 5, inputs=np.ones((3, 5))), r"expected \(n, 2\)"),
+        (lambda: descend(TEACHER, TEACHER, 0.1, 5, x=np.ones((3, 5))), r"expected \(n, 2\)"),
         (lambda: descend(TEACHER, TwoLayer([[1.0, 0.0, 0.0]]), 0.1, 5), "dimension 2"),
         (lambda: flow(TEACHER, TEACHER, [1.0, 0.5]), "increasing"),
         (lambda: flow(TwoLayer(np.ones((2, 1, 2))), TEACHER, [0.0, 1.0]), "one run"),

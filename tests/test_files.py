@@ -108,7 +108,7 @@ def runs():
         "training in torch": train(tensors, teacher, Gaussian(4), dtype="float32", **options),
         "convolutional training": train(conv, labels, images, loss="cross_entropy", epochs=1, batch=4),
         "no epochs": train(students, teacher, Gaussian(4), epochs=0, samples=16),
-        "descent": descend(start, regular_polygon(3), step=0.1, iterations=3),
+        "descent": descend(start, regular_polygon(3), learning_rate=0.1, steps=3),
     }  # fmt: skip
 
 

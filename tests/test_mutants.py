@@ -241,7 +241,7 @@ def test_an_altered_certificate_is_caught(monkeypatch):
 def test_a_search_that_does_nothing_is_caught(monkeypatch):
     search = few_students.critical_points
     assert passes("alignment.thm4.4")
-    monkeypatch.setattr(few_students, "critical_points", lambda *args: search(*args, iterations=1))
+    monkeypatch.setattr(few_students, "critical_points", lambda *args: search(*args, steps=1))
     assert checked("alignment.thm4.4") is Verdict.FAILED
 
 

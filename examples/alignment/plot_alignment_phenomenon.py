@@ -32,7 +32,7 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     students = gaussian_weights(_STUDENTS, 2, rng, scale=0.5)
     inputs = rng.standard_normal((_SAMPLES, 2))
     exact = descend(students, teacher, _STEP, epochs[-1], record=epochs)
-    sampled = descend(students, teacher, _STEP, epochs[-1], record=epochs, inputs=inputs)
+    sampled = descend(students, teacher, _STEP, epochs[-1], record=epochs, x=inputs)
 
     pentagon = regular_polygon(5)
     start = gaussian_weights(5, 2, np.random.default_rng(_OPPOSITE_SEED), scale=0.5)

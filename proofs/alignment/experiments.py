@@ -114,7 +114,7 @@ def _figure_one(effort: Effort) -> Outcome:
     iterations = effort.count(2_000, 50_000)
     teacher = gaussian_weights(5, 2, rng, batch=(runs,))
     found = descend(gaussian_weights(students, 2, rng, batch=(runs,)), teacher, 0.05, iterations)
-    off = np.degrees(angle_to_nearest(found.final, teacher, lines=True))
+    off = np.degrees(angle_to_nearest(found.students, teacher, lines=True))
     ratio = found.final_loss / found.loss[0]
     d.measurement(
         "five Gaussian teachers",
@@ -125,7 +125,7 @@ def _figure_one(effort: Effort) -> Outcome:
     pentagon = regular_polygon(5)
     start = TwoLayer(-pentagon.hidden + 0.05 * rng.standard_normal((runs, 5, 2)))
     end = descend(start, pentagon, 0.2, effort.count(2_000, 20_000))
-    opposite = np.degrees(angle_to_nearest(end.final, pentagon))
+    opposite = np.degrees(angle_to_nearest(end.students, pentagon))
     d.measurement(
         "near the opposite pentagon",
         bool(np.all(end.final_loss < 1e-6) and opposite.min() > 35),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ from alignmath.arrays import (
 )
 from alignmath.networks import TwoLayer
 
-from ..runs import RunStatus, Trajectory
+from ..runs import RunStatus, Trajectory, as_device, as_moments, as_steps, as_tolerance, progress_bar
 
 if TYPE_CHECKING:
     import torch
@@ -42,14 +42,14 @@ _BLOCK = 1 << 18
 class _Plan(NamedTuple):
     """What every block of runs is to do; arguments of `descend`, checked."""
 
-    iterations: int
+    steps: int
     moments: frozenset[int]
     check_every: int
     gradient_tolerance: float
     loss_tolerance: float
     train_output: bool
     students: int
-    inputs: Any
+    x: Any
     fill: int
     bar: Any
 
@@ -57,8 +57,8 @@ class _Plan(NamedTuple):
 def descend(
     students: TwoLayer,
     teacher: TwoLayer,
-    step: Any,
-    iterations: int,
+    learning_rate: Any,
+    steps: int,
     *,
     record: Sequence[int] | None = None,
     keep: Sequence[str] = _KEPT,
@@ -66,18 +66,18 @@ def descend(
     loss_tolerance: float = 0.0,
     check_every: int = 10,
     train_output: bool = False,
-    inputs: Any = None,
+    x: Any = None,
     device: Any = None,
     progress: bool = False,
 ) -> Trajectory:
-    """Take `iterations` steps `w <- w - step * gradient` with every student network of the batch at once, in torch.
+    """Take `steps` steps `w <- w - learning_rate * gradient` with every student network of the batch at once, in torch.
 
     students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind. teacher: one network, or a
-    batch that broadcasts. step: a number, or `(...)`, one for each run. record: the iterations at which to keep what
-    `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the first and the last.
-    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every`, or the last iteration, at
+    batch that broadcasts. learning_rate: a number, or `(...)`, one for each run. record: the steps at which to keep
+    what `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the first and the last.
+    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every`, or the last step, at
     which its gradient norm or its loss is at most this (0: never); `record` has no part in it. train_output: train the
-    output weights too. inputs: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run
+    output weights too. x: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run
     then depend on its batch). device: where torch computes; by default where the students are.
 
     Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
@@ -86,11 +86,11 @@ def descend(
     import torch
 
     started = clock.perf_counter()
-    iterations = as_order(iterations, "iterations", most=10**9)
+    steps = as_steps(steps)
     check_every = as_order(check_every, "check_every", least=1, most=10**9)
-    gradient_tolerance = as_number(gradient_tolerance, "gradient_tolerance")
-    loss_tolerance = as_number(loss_tolerance, "loss_tolerance")
-    moments = _moments(record, iterations)
+    gradient_tolerance = as_tolerance(gradient_tolerance, "gradient_tolerance", zero=True)
+    loss_tolerance = as_tolerance(loss_tolerance, "loss_tolerance", zero=True)
+    moments = as_moments(record, steps)
     keep = (keep,) if isinstance(keep, str) else keep
     unknown = set(keep) - set(_KEPT)
     if unknown:
@@ -100,10 +100,7 @@ def descend(
     runs = math.prod(batch)
     is_torch = isinstance(students.hidden, torch.Tensor)
     home = students.hidden.device if is_torch else torch.device("cpu")
-    try:
-        device = torch.device(device) if device is not None else home
-    except RuntimeError as error:
-        raise ValueError(f"device is {device!r}: {error}") from None
+    device = as_device(device, home)
 
     def load(array: Any, *core: int) -> torch.Tensor:
         """The array on the device, `(*core, runs)`, contiguous."""
@@ -115,36 +112,34 @@ def descend(
     hidden = torch.cat([load(net.hidden, net.width, d) for net in (students, teacher)])
     neurons = hidden.movedim(1, 0).contiguous()
     signed = torch.cat([load(students.output, m), -load(teacher.output, n - m)])
-    steps = load(_checked_step(step, batch)).to(neurons.dtype)
-    if inputs is not None:
-        inputs = torch.as_tensor(as_floating(inputs, "inputs", least_ndim=2), device=device).to(neurons.dtype)
-        if inputs.ndim != 2 or inputs.shape[1] != d:
-            raise ValueError(f"inputs has shape {tuple(inputs.shape)}; expected (n, {d}), one input a row")
+    rates = load(_checked_rate(learning_rate, batch)).to(neurons.dtype)
+    if x is not None:
+        x = torch.as_tensor(as_floating(x, "x", least_ndim=2), device=device).to(neurons.dtype)
+        if x.ndim != 2 or x.shape[1] != d:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {d}), one input a row")
 
     size = runs if device.type != "cpu" else max(64, _BLOCK // (m * n))
     starts = range(0, runs, size)
     if device.type == "cpu":
         keep_freed_memory()
-    bar = _bar(progress, len(starts) * iterations)
+    bar = progress_bar(progress, len(starts) * steps, "step", "descent")
     plan = _Plan(
-        iterations=iterations,
+        steps=steps,
         moments=frozenset(moments),
         check_every=check_every,
         gradient_tolerance=gradient_tolerance,
         loss_tolerance=loss_tolerance,
         train_output=train_output,
         students=m,
-        inputs=inputs,
-        fill=SUM_BLOCK if inputs is None and device.type == "cpu" else 1,
+        x=x,
+        fill=SUM_BLOCK if x is None and device.type == "cpu" else 1,
         bar=bar,
     )
     blocks = []
-    with torch.no_grad():
+    with torch.no_grad(), bar:
         for start in starts:
             index = _filled(torch.arange(start, min(start + size, runs), device=device), plan.fill)
-            blocks.append(_descend(neurons[..., index], signed[:, index], steps[index], plan))
-    if bar is not None:
-        bar.close()
+            blocks.append(_descend(neurons[..., index], signed[:, index], rates[index], plan))
 
     def unload(tensors: list[torch.Tensor], batch_first: int = 0) -> Any:
         """Join the blocks and put the batch axes in place, after `batch_first` leading axes."""
@@ -163,7 +158,7 @@ def descend(
     return Trajectory(
         time=torch.tensor(moments, device=home) if is_torch else np.array(moments),
         **history,
-        final=TwoLayer(last["hidden"], last["output"]),
+        students=TwoLayer(last["hidden"], last["output"]),
         final_loss=last["loss"],
         final_gradient_norm=last["gradient_norm"],
         stopped=unload([block.stopped for block in blocks]),
@@ -181,16 +176,16 @@ class _Block(NamedTuple):
     status: Any
 
 
-def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, plan: _Plan) -> _Block:
-    """Run one block: neurons `(d, n, R)`, signed `(n, R)`, step `(R,)`. Runs that have stopped leave these arrays
+def _descend(neurons: torch.Tensor, signed: torch.Tensor, rate: torch.Tensor, plan: _Plan) -> _Block:
+    """Run one block: neurons `(d, n, R)`, signed `(n, R)`, rate `(R,)`. Runs that have stopped leave these arrays
     for `ended`."""
     import torch
 
     m = plan.students
     ended = neurons.clone(), signed.clone()
     neurons, signed = neurons.clone(), signed.clone()
-    alive = torch.arange(step.shape[0], device=step.device)
-    stopped = torch.full_like(alive, plan.iterations)
+    alive = torch.arange(rate.shape[0], device=rate.device)
+    stopped = torch.full_like(alive, plan.steps)
     status = torch.full_like(alive, int(RunStatus.FINISHED))
     finite_state = neurons.clone(), signed.clone()
     history: list[dict[str, Any]] = []
@@ -199,9 +194,9 @@ def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, pl
         for kept, value in zip(ended, state, strict=True):
             kept[..., alive[runs]] = value[..., runs]
 
-    for iteration in range(plan.iterations + 1):
-        recorded, final = iteration in plan.moments, iteration == plan.iterations
-        checked = final or iteration % plan.check_every == 0
+    for step in range(plan.steps + 1):
+        recorded, final = step in plan.moments, step == plan.steps
+        checked = final or step % plan.check_every == 0
         by_hidden, by_output = _gradient(neurons, signed, plan)
         if recorded and not checked:
             finite = torch.isfinite(_norm(by_hidden, by_output))
@@ -222,9 +217,9 @@ def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, pl
             if bool(done.any()):
                 put_away(done & ~diverged, (neurons, signed))
                 put_away(diverged, finite_state)
-                status[alive[done]], stopped[alive[done]] = codes[done], iteration
+                status[alive[done]], stopped[alive[done]] = codes[done], step
                 go_on = _filled(torch.nonzero(~done)[:, 0], plan.fill)
-                alive, step, neurons, signed = alive[go_on], step[go_on], neurons[..., go_on], signed[:, go_on]
+                alive, rate, neurons, signed = alive[go_on], rate[go_on], neurons[..., go_on], signed[:, go_on]
                 by_hidden = by_hidden[..., go_on]
                 by_output = by_output[:, go_on] if by_output is not None else None
             finite_state = neurons.clone(), signed.clone()
@@ -233,14 +228,12 @@ def _descend(neurons: torch.Tensor, signed: torch.Tensor, step: torch.Tensor, pl
             if recorded:
                 history.append(_measured(*ended, plan))
         if final or not alive.shape[0]:
-            if plan.bar is not None:
-                plan.bar.update(plan.iterations - iteration)
+            plan.bar.update(plan.steps - step)
             break
-        neurons[:, :m] -= step * by_hidden
+        neurons[:, :m] -= rate * by_hidden
         if by_output is not None:
-            signed[:m] -= step * by_output
-        if plan.bar is not None:
-            plan.bar.update(1)
+            signed[:m] -= rate * by_output
+        plan.bar.update(1)
     last = _measured(*ended, plan)
     return _Block(history + [last] * (len(plan.moments) - len(history)), last, stopped, status)
 
@@ -254,17 +247,17 @@ def _filled(runs: torch.Tensor, multiple: int) -> torch.Tensor:
 
 def _gradient(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Gradients by hidden `(d, m, R)` and, if they are trained, output weights `(m, R)`."""
-    if plan.inputs is None:
+    if plan.x is None:
         pull, overlap = population.neuron_gradient(neurons, signed, plan.students, with_overlap=plan.train_output)
     else:
-        pull, overlap = population.sample_gradient(neurons, signed, plan.students, plan.inputs)
+        pull, overlap = population.sample_gradient(neurons, signed, plan.students, plan.x)
     return signed[: plan.students] * pull, overlap if plan.train_output else None
 
 
 def _loss(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> torch.Tensor:
-    if plan.inputs is None:
+    if plan.x is None:
         return population.neuron_loss(neurons, signed)
-    return population.sample_loss(neurons, signed, plan.inputs)
+    return population.sample_loss(neurons, signed, plan.x)
 
 
 def _norm(by_hidden: torch.Tensor, by_output: torch.Tensor | None) -> torch.Tensor:
@@ -367,7 +360,7 @@ def flow(
         output=output,
         loss=loss,
         gradient_norm=norm,
-        final=TwoLayer(hidden[-1], output[-1]),
+        students=TwoLayer(hidden[-1], output[-1]),
         final_loss=loss[-1],
         final_gradient_norm=norm[-1],
         stopped=np.array(solution.t_events[0][0] if collapsed else times[-1]),
@@ -376,29 +369,12 @@ def flow(
     )
 
 
-def _moments(record: Sequence[int] | None, iterations: int) -> list[int]:
-    if record is None:
-        return sorted({0, iterations})
-    if not isinstance(record, Iterable):
-        raise ValueError(f"record is {record!r}; expected a sequence of iterations, such as [0, 10, 1000]")
-    moments = sorted({as_order(k, "record", most=iterations) for k in record})
-    if not moments:
-        raise ValueError("record is empty; name at least one iteration, or leave it out for the first and the last")
-    return moments
-
-
-def _checked_step(step: Any, batch: tuple[int, ...]) -> Any:
-    step = as_floating(step, "step")
-    if bool((step <= 0).any()):
-        raise ValueError("step has an entry that is not positive; gradient descent needs a step above 0")
-    if broadcast_batches(runs=batch, step=step.shape) != batch:
-        raise ValueError(f"step has shape {tuple(step.shape)}; expected a number, or one for each run, {batch}")
-    return step
-
-
-def _bar(progress: bool, total: int) -> Any:
-    if not progress:
-        return None
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="it", desc="descent")
+def _checked_rate(learning_rate: Any, batch: tuple[int, ...]) -> Any:
+    rate = as_floating(learning_rate, "learning_rate")
+    if bool((rate <= 0).any()):
+        raise ValueError("learning_rate has an entry that is not positive; gradient descent needs one above 0")
+    if broadcast_batches(runs=batch, learning_rate=rate.shape) != batch:
+        raise ValueError(
+            f"learning_rate has shape {tuple(rate.shape)}; expected a number, or one for each run, {batch}"
+        )
+    return rate

@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "as_device",
-    "as_dtype",
     "as_evaluation",
     "as_factors",
     "as_inputs",
     "as_measures",
-    "as_moments",
     "as_per_run",
     "as_seeds",
     "as_targets",
@@ -36,48 +33,6 @@ __all__ = [
 
 _LARGEST = 1e38
 """What float32 still holds."""
-
-
-def as_device(device: Any, home: torch.device) -> torch.device:
-    """The device named, on which a tensor can be made; `home` for None."""
-    import torch
-
-    if device is None:
-        return home
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device is {device!r}: {error}") from None
-    return found
-
-
-def as_dtype(dtype: Any, like: Any) -> torch.dtype:
-    """float32 or float64, from a name, a NumPy or a torch dtype; that of the array `like` for None."""
-    import torch
-
-    known = {"float32": torch.float32, "float64": torch.float64}
-    given = like.dtype if dtype is None else dtype
-    try:
-        name = str(given).removeprefix("torch.") if isinstance(given, torch.dtype) else np.dtype(given).name
-    except TypeError:
-        name = ""
-    if name not in known:
-        raise ValueError(f"dtype is {dtype!r}; expected float32 or float64")
-    return known[name]
-
-
-def as_moments(record: Any, epochs: int) -> list[int]:
-    """The epochs at which to measure, sorted; the first and the last for None."""
-    if record is None:
-        return sorted({0, epochs})
-    try:
-        given = list(record)
-    except TypeError:
-        raise ValueError(f"record is {record!r}; expected a sequence of epochs, such as [0, 5, 100]") from None
-    if not given:
-        raise ValueError("record is empty; name at least one epoch, or leave it out for the first and the last")
-    return sorted({as_order(k, "record", most=epochs) for k in given})
 
 
 def as_factors(schedule: Any, epochs: int) -> np.ndarray:

@@ -19,15 +19,12 @@ import numpy as np
 from alignmath.arrays import as_number, as_order, keep_freed_memory
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep
 
-from ...runs import Training
+from ...runs import Training, as_device, as_dtype, as_moments, as_steps, progress_bar
 from .arguments import (
-    as_device,
-    as_dtype,
     as_evaluation,
     as_factors,
     as_inputs,
     as_measures,
-    as_moments,
     as_per_run,
     as_seeds,
     as_targets,
@@ -121,7 +118,6 @@ def train(
     finite numbers is stopped and reported as diverged, with its step; the others are not disturbed.
     """
     import torch
-    from tqdm import tqdm
 
     started = clock.perf_counter()
     students, target = (as_deep(n) if isinstance(n, TwoLayer) else n for n in (students, target))
@@ -135,8 +131,8 @@ def train(
     home = first.device if is_torch else torch.device("cpu")
     like = torch.empty(0, device=as_device(device, home), dtype=as_dtype(dtype, first))
 
-    epochs = as_order(epochs, "epochs", most=10**7)
-    moments, factors, seeds = as_moments(record, epochs), as_factors(schedule, epochs), as_seeds(seed, shape)
+    epochs = as_steps(epochs, "epochs")
+    moments, factors, seeds = as_moments(record, epochs, "epochs"), as_factors(schedule, epochs), as_seeds(seed, shape)
     hyper = {
         "learning_rate": as_per_run(learning_rate, "learning_rate", shape, positive=True),
         "momentum": as_per_run(momentum, "momentum", shape, below=1.0),
@@ -180,9 +176,7 @@ def train(
         measures=as_measures(measures),
         keep_weights=keep_weights,
         checkpoint_every=as_number(checkpoint_every, "checkpoint_every"),
-        bar=tqdm(
-            total=-(-runs // size) * epochs * (count // batch), unit="step", desc="training", disable=not progress
-        ),
+        bar=progress_bar(progress, -(-runs // size) * epochs * (count // batch), "step", "training"),
     )
     files = None
     if checkpoint is not None:

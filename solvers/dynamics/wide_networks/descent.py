@@ -15,7 +15,7 @@ from alignmath.activations import Activation
 from alignmath.arrays import Array, as_floating, as_number, as_order, is_torch_array
 from alignmath.kernels import gram
 
-from ...runs import RunStatus
+from ...runs import RunStatus, as_steps, progress_bar
 from .linear import linearised
 from .matrices import derivatives, of_layer
 from .networks import WideNetwork, as_inputs
@@ -88,11 +88,10 @@ def follow(
     inputs with different labels.
     """
     import torch
-    from tqdm import tqdm
 
     started = clock.perf_counter()
     x = as_inputs(network, X, "X").detach()
-    n, T = x.shape[1], as_order(steps, "steps", most=10**9)
+    n, T = x.shape[1], as_steps(steps)
     labels = as_floating(y, "y", least_ndim=1)
     target = (labels if is_torch_array(labels) else torch.as_tensor(labels)).detach().to(x)
     if tuple(target.shape) != (n,):
@@ -121,7 +120,7 @@ def follow(
     status, step = RunStatus.FINISHED, 0.0
     start: Any = None
     expected: Any = None
-    with torch.no_grad(), tqdm(total=T, desc="descent", unit="step", disable=not progress) as bar:
+    with torch.no_grad(), progress_bar(progress, T, "step", "descent") as bar:
         for k in range(T + 1):
             u, arrived, slopes = derivatives(current, x)
             if not bool(torch.isfinite((target - u).square().sum())):
