@@ -6,12 +6,43 @@ Modules: `networks` (two-layer, deep and convolutional containers; teachers and 
 their determinants), with `minors`, `signs` and `balls` underneath; `activations` (Gaussian expectations of activation
 functions at any covariance; `hermite` underneath) and `kernels` (Gram matrices, tangent and conjugate kernels of wide
 networks); `plane` (networks in the plane: kinks, sectors, dual functions and certificates);
-`specialization` (condensed students, correlations, coverage, mixture matrices, observers). Importing this package
-loads neither torch nor SymPy nor cvxpy.
+`specialization` (condensed students, correlations, coverage, mixture matrices, observers); `extras` (what is missing
+of an installation). All are there after `import alignmath`, which loads nothing before it is asked for.
 """
 
-from . import angular, gaussian, population
-from .networks import TwoLayer
+from typing import TYPE_CHECKING
 
-__all__ = ["TwoLayer", "angular", "gaussian", "population"]
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import activations as activations
+    from . import angular as angular
+    from . import extras as extras
+    from . import gaussian as gaussian
+    from . import kernels as kernels
+    from . import networks as networks
+    from . import plane as plane
+    from . import population as population
+    from . import specialization as specialization
+    from . import vector_population as vector_population
+    from .networks import TwoLayer as TwoLayer
+else:
+    from .door import open_door
+
+    __getattr__, __dir__, __all__ = open_door(
+        __name__,
+        {"networks": ["TwoLayer"]},
+        [
+            "activations",
+            "angular",
+            "extras",
+            "gaussian",
+            "kernels",
+            "networks",
+            "plane",
+            "population",
+            "specialization",
+            "vector_population",
+        ],
+    )
+    del open_door

@@ -1,7 +1,51 @@
 """Numerical solvers on top of `alignmath`: `interpolation` (minimum norm and weight decay to the global optimum; when
 a teacher is recovered), `dynamics` (gradient descent and flow on the population loss, SGD ensembles, wide networks next
-to their linearisation), `landscape` (critical points).
+to their linearisation), `landscape` (critical points), `images`, `files` (save and load), `modules` (to and from
+torch.nn).
 
-Answers are frozen dataclasses (`runs`) that carry their evidence. torch, cvxpy and HiGHS are imported when a solver
-runs.
+Answers are frozen dataclasses (`runs`) that carry their evidence. All is there after `import solvers`, which loads
+nothing before it is asked for; torch, cvxpy and HiGHS are imported when a solver runs.
 """
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import dynamics as dynamics
+    from . import files as files
+    from . import images as images
+    from . import interpolation as interpolation
+    from . import landscape as landscape
+    from . import modules as modules
+    from . import runs as runs
+    from .dynamics.descent import descend as descend
+    from .dynamics.descent import flow as flow
+    from .dynamics.training import train as train
+    from .dynamics.wide_networks import follow as follow
+    from .dynamics.wide_networks import linearised as linearised
+    from .dynamics.wide_networks import random_network as random_network
+    from .files import load as load
+    from .files import save as save
+    from .interpolation import is_recoverable as is_recoverable
+    from .interpolation import min_norm as min_norm
+    from .interpolation import min_norm_1d as min_norm_1d
+    from .interpolation import penalized as penalized
+    from .interpolation import penalty_path as penalty_path
+    from .landscape import critical_points as critical_points
+else:
+    from alignmath.door import open_door
+
+    __getattr__, __dir__, __all__ = open_door(
+        __name__,
+        {
+            "dynamics.descent": ["descend", "flow"],
+            "dynamics.training": ["train"],
+            "dynamics.wide_networks": ["follow", "linearised", "random_network"],
+            "files": ["load", "save"],
+            "interpolation": ["is_recoverable", "min_norm", "min_norm_1d", "penalized", "penalty_path"],
+            "landscape": ["critical_points"],
+        },
+        ["dynamics", "files", "images", "interpolation", "landscape", "modules", "runs"],
+    )
+    del open_door

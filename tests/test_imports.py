@@ -1,10 +1,8 @@
-"""The layout: imports go one way, and `import alignmath` loads nothing heavy."""
+"""The layout: imports go one way, every module says what it holds. (What is loaded when: test_door.py.)"""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -39,13 +37,6 @@ def test_claim_types_import_nothing_of_ours():
     assert "from ." not in source
 
 
-def test_importing_alignmath_loads_no_heavy_library():
-    heavy = ("torch", "sympy", "scipy", "cvxpy", "matplotlib", "flint")
-    code = f"import alignmath, sys; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
-
-
 def test_every_module_has_a_docstring_and_public_names():
     for room in ROOMS[:3]:
         for path in (ROOT / room).rglob("*.py"):
@@ -60,6 +51,7 @@ def test_no_file_names_a_machine_path():
     folders = [*ROOMS, "tests", "benchmarks", "docs", ".ci"]
     files = [path for folder in folders for path in (ROOT / folder).rglob("*")] + list(ROOT.glob("*"))
     texts = [path for path in files if path.is_file() and path.suffix not in {".pyc", ".png", ".npz", ".json"}]
+    texts = [path for path in texts if path.name != ".git"]  # a file in a linked working tree
     assert len(texts) > 50
     for path in texts:
         text = path.read_text(encoding="utf-8")

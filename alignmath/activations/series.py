@@ -43,6 +43,19 @@ def from_functions(
             raise ValueError(f"{what} does not take arrays: {error}; write it with array functions") from error
         if not isinstance(found, np.ndarray) or found.shape != points.shape or not np.all(np.isfinite(found)):
             raise ValueError(f"{what} gives {found!r} at {points}; expected an array, a finite number for each point")
+    return _by_series(name, value, derivative, lipschitz, smoothness, analytic, polynomial)
+
+
+def _by_series(
+    name: str,
+    value: Callable[[Array], Array],
+    derivative: Callable[[Array], Array],
+    lipschitz: float,
+    smoothness: float,
+    analytic: bool = True,
+    polynomial: bool = False,
+) -> Activation:
+    """`from_functions` without its checks, which call the functions: importing this module must not load SciPy."""
     dual, of_derivative = HermiteDual(value), HermiteDual(derivative)
     return Activation(
         name, value, derivative, lipschitz, smoothness, analytic, polynomial, dual, of_derivative, dual.mean
@@ -71,34 +84,31 @@ def _normal(x: Array) -> tuple[Array, Array]:
     return (1 + error_function(x / math.sqrt(2))) / 2, namespace(x).exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
-SOFTPLUS = from_functions("softplus", _softplus, _sigmoid, lipschitz=1.0, smoothness=0.25, analytic=True)
+SOFTPLUS = _by_series("softplus", _softplus, _sigmoid, lipschitz=1.0, smoothness=0.25)
 """`log(1 + exp(x))`."""
-SIGMOID = from_functions("sigmoid", _sigmoid, _bell, lipschitz=0.25, smoothness=math.sqrt(3) / 18, analytic=True)
+SIGMOID = _by_series("sigmoid", _sigmoid, _bell, lipschitz=0.25, smoothness=math.sqrt(3) / 18)
 """`1 / (1 + exp(-x))`."""
-TANH = from_functions(
+TANH = _by_series(
     "tanh",
     lambda x: namespace(x).tanh(x),
     lambda x: 4 * _bell(2 * x),
     lipschitz=1.0,
     smoothness=4 / (3 * math.sqrt(3)),
-    analytic=True,
 )
 """`tanh(x)`."""
-GELU = from_functions(
+GELU = _by_series(
     "gelu",
     lambda x: x * _normal(x)[0],
     lambda x: _normal(x)[0] + x * _normal(x)[1],
     lipschitz=0.5 + math.erf(1.0) / 2 + math.exp(-1.0) / math.sqrt(math.pi),
     smoothness=2 / math.sqrt(2 * math.pi),
-    analytic=True,
 )
 """`x P(z < x)`, z standard normal; steepest at `sqrt(2)`."""
-SILU = from_functions(
+SILU = _by_series(
     "silu",
     lambda x: x * _sigmoid(x),
     lambda x: _sigmoid(x) + x * _bell(x),
     lipschitz=1.099839320128867,
     smoothness=0.5,
-    analytic=True,
 )
 """`x sigmoid(x)`; its steepest slope is at `x = 2.3994`, where `x tanh(x / 2) = 2`."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
 
 from alignmath.networks import TwoLayer
 from alignmath.plane.folding import Folded
@@ -144,6 +143,8 @@ def _greedy(size: np.ndarray, directions: np.ndarray, total: np.ndarray) -> np.n
 def _least_shares(mass: np.ndarray, directions: np.ndarray, total: np.ndarray) -> np.ndarray:
     if not len(mass):
         return mass
+    from scipy.optimize import linprog
+
     scale = float(np.abs(mass).sum())
     size, k = np.abs(mass) / scale, len(mass)
     columns = np.concatenate([directions, directions, -directions]).T

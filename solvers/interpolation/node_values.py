@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import lsqr
 
 from alignmath.plane.folding import EXTENDED, Folded
 
@@ -259,6 +257,9 @@ class _Problem:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Masses, and multipliers of the fixed rows (v and the heights of phantoms), that meet the equations of the
         nodes to rounding: where a node bears a mass it gives way; elsewhere all others move, by least squares."""
+        from scipy import sparse
+        from scipy.sparse.linalg import lsqr
+
         folded, n = self.folded, len(self.cost)
         inner = offsets > 0
         gap, offset, phantoms = gaps[inner], offsets[inner], np.flatnonzero(folded.phantom)

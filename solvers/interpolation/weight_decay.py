@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 
 from alignmath.arrays import Array, as_number
 from alignmath.networks import TwoLayer
@@ -197,6 +196,8 @@ def _certified(
 
 def _nonnegative(columns: np.ndarray, target: np.ndarray, shift: float, start: np.ndarray) -> np.ndarray:
     """m >= 0 of least `|columns m - target|^2 / 2 + shift sum m`, by active sets from `start` (Lawson and Hanson)."""
+    from scipy.linalg import qr, solve_triangular
+
     mass, passive = start.copy(), start > 0
     size, banned = np.linalg.norm(columns, axis=0), np.zeros(len(mass), dtype=bool)
     for _ in range(20 * len(mass) + 100):
