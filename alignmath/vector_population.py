@@ -39,7 +39,7 @@ class Gradient(NamedTuple):
 def loss(student: DeepReLU, teacher: DeepReLU, scale: Any = 1.0) -> Array:
     """`E|student(x) - teacher(x)|^2 / 2` over `x ~ N(0, scale^2 I)`: shape of the (broadcast) batch, never negative.
 
-    student, teacher: networks of depth 2 without biases, weights `(..., m, d)` and `(..., C, m)`, of any widths m.
+    student, teacher: networks of one hidden layer without biases, weights `(..., m, d)` and `(..., C, m)`, any m.
     scale: the standard deviation of each input, a positive number. torch's gradients flow through. At zero loss the
     result is 0 up to rounding of the order `1e-16 s^2 (sum |c_n| |w_n|)^2`.
 
@@ -131,10 +131,10 @@ def _residual(student: DeepReLU, teacher: DeepReLU, *, directions: bool = False)
     for network, name in ((student, "student"), (teacher, "teacher")):
         if not isinstance(network, DeepReLU):
             raise ValueError(f"{name} is of type {type(network).__name__}; pass DeepReLU((W, V)), or as_deep(network)")
-        if network.depth != 2 or network.biases is not None:
+        if network.depth != 1 or network.biases is not None:
             raise ValueError(
-                f"{name} has widths {network.widths} and {'no ' if network.biases is None else ''}biases; expected two "
-                "layers of weights and no biases"
+                f"{name} has widths {network.widths} and {'no ' if network.biases is None else ''}biases; expected one "
+                "hidden layer and no biases"
             )
         require_resolved(network.weights[0], f"{name}.weights[0]", directions=directions and name == "student")
     xp = namespace(student.weights[0], teacher.weights[0])

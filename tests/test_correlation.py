@@ -141,7 +141,7 @@ def networks(seed: int, widths=(5, 3, 4, 4, 2), library: str = "numpy", batch: t
 def test_top_down_matrices_reproduce_the_output(layer):
     student, _, x = networks(5, batch=(2,))
     matrix, offset = top_down(student, x, layer)
-    place = layer - 1 if layer > 0 else layer - 1 + student.depth
+    place = layer - 1 if layer > 0 else layer + student.depth
     value = (matrix @ student.activations(x)[place][..., None])[..., 0] + offset
     np.testing.assert_allclose(value, student(x), rtol=1e-11, atol=1e-12)
 
@@ -154,7 +154,7 @@ def test_the_recursive_gradient_rule_is_autograd(layer):
         value = value @ weight.T + bias
         if index == layer - 1:
             value = before = value.detach().requires_grad_()
-        value = value.relu() if index + 1 < student.depth else value
+        value = value.relu() if index < student.depth else value
     (slope,) = torch.autograd.grad(((teacher(x) - value) ** 2).sum() / 2, before)
     found = recursive_gradient(student, teacher, x, layer)
     np.testing.assert_allclose(found, -slope, rtol=1e-12, atol=1e-12)

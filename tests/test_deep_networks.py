@@ -36,7 +36,7 @@ def test_activations_are_those_of_torch_layer_by_layer(widths, biases, seed):
         value = torch.nn.functional.linear(
             value, torch.tensor(weight), torch.tensor(network.biases[k]) if biases else None
         )
-        value = value.relu() if k + 1 < network.depth else value
+        value = value.relu() if k < network.depth else value
         np.testing.assert_allclose(found, value, atol=1e-12)
     assert network.widths == tuple(widths)
     np.testing.assert_array_equal(network(x), network.activations(x)[-1])

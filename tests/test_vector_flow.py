@@ -132,7 +132,7 @@ def test_a_student_that_is_pushed_into_zero_ends_the_flow_and_does_not_rattle_th
         (lambda: population_flow(ONE, ONE, [0.0, 1.0], relative_tolerance=0), "relative_tolerance is 0"),
         (lambda: population_flow(ONE, ONE, [0.0, 1.0], scale=-1), "scale is -1"),
         (lambda: population_flow(DeepReLU((np.ones((2, 1, 2)), np.ones((2, 1, 1)))), ONE, [0.0, 1.0]), "one run"),
-        (lambda: population_flow(ONE, DeepReLU((*ONE.weights, [[1.0]])), [0.0, 1.0]), "two layers"),
+        (lambda: population_flow(ONE, DeepReLU((*ONE.weights, [[1.0]])), [0.0, 1.0]), "one hidden layer"),
         (lambda: population_flow(DeepReLU(([[0.0, 0.0]], [[0.0]])), ONE, [0.0, 1.0]), r"student.weights\[0\]\[0\] is the zero vector"),
         (lambda: population_flow(ONE, DeepReLU(([[0.0, 0.0]], [[0.0]])), [0.0, 1.0]), r"teacher.weights\[0\]\[0\] is the zero vector"),
         (lambda: population_flow(*[DeepReLU((torch.eye(1, 2), torch.eye(1)))] * 2, [0.0, 1.0]), "works on NumPy networks"),

@@ -243,7 +243,7 @@ ONE = DeepReLU(([[1.0, 0.0]], [[1.0]]))
         (lambda: vector_population.loss(DeepReLU(([[1.0, 0, 0]], [[1.0]])), ONE), "3 inputs and the teacher 2"),
         (lambda: vector_population.loss(DeepReLU(([[1.0, 0]], [[1.0], [1.0]])), ONE), "2 outputs and the teacher 1"),
         (lambda: vector_population.loss(DeepReLU(ONE.weights, ([0.0], [0.0])), ONE), "no biases"),
-        (lambda: vector_population.loss(ONE, DeepReLU((*ONE.weights, [[1.0]]))), "two layers of weights"),
+        (lambda: vector_population.loss(ONE, DeepReLU((*ONE.weights, [[1.0]]))), "one hidden layer"),
         (lambda: vector_population.loss(TwoLayer([[1.0, 0]]), ONE), r"pass DeepReLU\(\(W, V\)\), or as_deep"),
         (lambda: vector_population.loss(ONE, ONE, 0), "scale is 0"),
         (lambda: vector_population.loss(ONE, ONE, math.nan), "scale is nan"),

@@ -68,8 +68,8 @@ class ConvReLU:
 
     @property
     def depth(self) -> int:
-        """Number of layers of weights, the linear output included."""
-        return len(self.kernels) + 1
+        """Number L of hidden layers."""
+        return len(self.kernels)
 
     @property
     def widths(self) -> tuple[int, ...]:

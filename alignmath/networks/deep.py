@@ -43,8 +43,8 @@ class DeepReLU:
 
     @property
     def depth(self) -> int:
-        """Number L of layers of weights; there are L - 1 hidden layers."""
-        return len(self.weights)
+        """Number L - 1 of hidden layers."""
+        return len(self.weights) - 1
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ class DeepReLU:
             value = value @ xp.matrix_transpose(xp.astype(weight, kind))
             if self.biases is not None:
                 value = value + self.biases[index][..., None, :]
-            if index + 1 < self.depth:
+            if index < self.depth:
                 value = xp.clip(value, min=0.0)
             found.append(value)
         return tuple(found)

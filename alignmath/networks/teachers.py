@@ -94,7 +94,7 @@ def random_student(
     with_biases = like.biases is not None if biases is None else biases
     hidden = [math.ceil(factor * n - 1e-9) for n in like.widths[1:-1]]
     widths = [like.widths[0], *hidden, like.widths[-1]]
-    kernels = [k.shape[-1] for k in like.kernels] + [1] if isinstance(like, ConvReLU) else [1] * like.depth
+    kernels = [k.shape[-1] for k in like.kernels] + [1] if isinstance(like, ConvReLU) else [1] * len(like.weights)
     weights, shifts = [], []
     for below, n, size in zip(widths[:-1], widths[1:], kernels, strict=True):
         bound = scale / math.sqrt(below * size**2)
@@ -120,11 +120,10 @@ def prune(network: TwoLayer | DeepReLU | ConvReLU, keep: float | Sequence[float]
     full = _as_layers(network, "network")
     if full.batch:
         raise ValueError(f"network is a batch of shape {full.batch}; prune takes one network")
-    hidden = full.depth - 1
-    shares = list(keep) if isinstance(keep, Sequence | np.ndarray) else [keep] * hidden
-    if len(shares) != hidden or not all(0 < as_number(share, "keep") <= 1 for share in shares):
+    shares = list(keep) if isinstance(keep, Sequence | np.ndarray) else [keep] * full.depth
+    if len(shares) != full.depth or not all(0 < as_number(share, "keep") <= 1 for share in shares):
         raise ValueError(
-            f"keep is {keep!r}; expected a share in (0, 1], or {hidden} of them, one for each hidden layer"
+            f"keep is {keep!r}; expected a share in (0, 1], or {full.depth} of them, one for each hidden layer"
         )
     conv = isinstance(full, ConvReLU)
     weights = [*full.kernels, full.output] if conv else list(full.weights)

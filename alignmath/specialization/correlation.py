@@ -140,11 +140,12 @@ def fan_out_norms(network: DeepReLU | ConvReLU, layer: int = -1) -> Array:
 
 
 def checked_layer(layer: int, depth: int) -> int:
-    """The number of a hidden layer, 1..depth-1, from a number that may count from the top."""
-    found = layer + depth if isinstance(layer, int) and not isinstance(layer, bool) and layer < 0 else layer
-    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found < depth:
-        raise ValueError(f"layer is {layer!r}; expected 1 to {depth - 1}, or -{depth - 1} to -1 counted from the top")
-    return found
+    """The number of a hidden layer, 1..depth, from a number that may count from the top."""
+    whole = isinstance(layer, int) and not isinstance(layer, bool)
+    number = layer + depth + 1 if whole and layer < 0 else layer
+    if not whole or not 1 <= number <= depth:
+        raise ValueError(f"layer is {layer!r}; expected 1 to {depth}, or -{depth} to -1 counted from the top")
+    return number
 
 
 def relu_correlation(theta: Any) -> Array:

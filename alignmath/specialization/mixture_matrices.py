@@ -51,7 +51,7 @@ def _top_down(network: DeepReLU, activations: tuple[Array, ...], layer: int) -> 
     offset = xp.zeros_like(output)
     if network.biases is not None:
         offset = offset + network.biases[-1][..., None, :]
-    for index in range(network.depth - 1, layer, -1):  # from V_l to V_{l-1}
+    for index in range(network.depth, layer, -1):  # from V_l to V_{l-1}
         gated = matrix * xp.astype(activations[index - 1] > 0, output.dtype)[..., None, :]
         if network.biases is not None:
             bias = xp.astype(network.biases[index - 1], output.dtype)

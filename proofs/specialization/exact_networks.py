@@ -50,8 +50,8 @@ class ExactNetwork:
 
     @property
     def depth(self) -> int:
-        """Number of layers of weights."""
-        return len(self.weights)
+        """Number of hidden layers."""
+        return len(self.weights) - 1
 
     @property
     def nodes(self) -> list[Node]:
@@ -70,7 +70,7 @@ class ExactNetwork:
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
             u = weight @ values[-1]
             u = u if bias is None else u + bias
-            gates.append(exact([1 if layer == self.depth or p > 0 else 0 for p in u]))
+            gates.append(exact([1 if layer > self.depth or p > 0 else 0 for p in u]))
             values.append(gates[-1] * u)
         return values, gates
 
@@ -123,7 +123,7 @@ def sample_directions(student: ExactNetwork, teacher: ExactNetwork, x: Sequence[
     values, gates = student.activations(x)
     g = teacher(x) - values[-1]
     found: list[np.ndarray] = []
-    for layer in range(student.depth, 0, -1):
+    for layer in range(student.depth + 1, 0, -1):
         below = values[layer - 1]
         below = below if student.biases[layer - 1] is None else exact([*below, 1])
         found.append(formulas.batch_direction(below[:, None], g[:, None]))
@@ -136,7 +136,7 @@ def cells(networks: Sequence[ExactNetwork], low: Any, high: Any) -> list[Fractio
     """One input: points of `[low, high]`, ends included, between which no node of any of the networks changes its gate."""
     points = [Fraction(low), Fraction(high)]
     for network in networks:
-        for layer in range(1, network.depth):
+        for layer in range(1, network.depth + 1):
             new = set(points)
             for p, q in pairwise(points):
                 before, after = (_pre_activation(network, x, layer) for x in (p, q))
@@ -158,7 +158,7 @@ def is_critical(
 
     Between two neighbouring `cells` the entries of `U_l` are quadratic in x: three zeros are enough.
     """
-    chosen = range(1, student.depth + 1) if layers is None else layers
+    chosen = range(1, student.depth + 2) if layers is None else layers
     for p, q in pairwise(cells([student, teacher], low, high)):
         for share in (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)):
             found = sample_directions(student, teacher, [p + share * (q - p)])

@@ -23,7 +23,6 @@ class Symbolic:
     """A network with symbols for weights, gates and, if asked, biases; the output layer has no gates. Weights as in the paper."""
 
     def __init__(self, name: str, widths: tuple[int, ...], *, biases: bool = False) -> None:
-        self.depth = len(widths) - 1
         numbered = list(enumerate(widths[1:], 1))
         self.W = [matrix(f"{name}{layer}", widths[layer - 1], n) for layer, n in numbered]
         self.b = [column(f"{name}b{layer}", n) if biases else sp.zeros(n, 1) for layer, n in numbered]
@@ -48,7 +47,6 @@ class Augmented(Symbolic):
     """The network with biases as one without: a constant node in every layer below the output."""
 
     def __init__(self, plain: Symbolic) -> None:
-        self.depth = plain.depth
         pairs = list(zip(plain.W, plain.b, strict=True))
         self.W = [formulas.augmented_weight(W, b) for W, b in pairs[:-1]]
         self.W.append(sp.Matrix.vstack(pairs[-1][0], pairs[-1][1].T))

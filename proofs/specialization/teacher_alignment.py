@@ -42,7 +42,7 @@ def _refuting_sign(d: Derivation, student: ExactNetwork, teacher: ExactNetwork) 
         _OPPOSITE
         + (
             "."
-            if student.depth == 2
+            if student.depth == 1
             else r"; a second hidden layer $\sigma(f+1)$, and 1 taken off at the output, in both networks."
         )
         + " All gradients vanish at every input.",
@@ -184,13 +184,13 @@ def _balanced_deep(student: ExactNetwork, teacher: ExactNetwork) -> bool:
 
 
 @cache
-def kink_attack(effort: Effort, depths: tuple[int, ...]) -> Attack:
+def kink_attack(effort: Effort, layers: tuple[int, ...]) -> Attack:
     """The kink of the bracket of (3) at the boundary of a teacher, by second differences, in random networks with students on that boundary."""
-    rng = np.random.default_rng([822, *depths])
+    rng = np.random.default_rng([822, *layers])
     errors: list[float] = []
     for trial in range(effort.count(60, 1_500)):
-        dimension, depth = int(rng.integers(1, 4)), depths[trial % len(depths)]
-        widths, targets = [dimension, 6, *[4] * (depth - 2), 2], [dimension, 3, *[3] * (depth - 2), 2]
+        dimension, count = int(rng.integers(1, 4)), layers[trial % len(layers)]
+        widths, targets = [dimension, 6, *[4] * (count - 2), 2], [dimension, 3, *[3] * (count - 2), 2]
         nets = []
         for sizes in (widths, targets):
             weights = [rng.standard_normal((n, m)) for m, n in itertools.pairwise(sizes)]
@@ -218,7 +218,7 @@ def kink_attack(effort: Effort, depths: tuple[int, ...]) -> Attack:
     if len(errors) < effort.count(60, 1_500) // 2:
         raise CheckFailed(f"only {len(errors)} networks came up whose other gates stay: the attack tries too little")
     return errors_below(
-        f"{' or '.join(map(str, depths))} layers with biases, 0 to 3 students on the teacher's boundary, either way, seed 822: second difference over its step",
+        f"{' or '.join(map(str, layers))} layers with biases, 0 to 3 students on the teacher's boundary, either way, seed 822: second difference over its step",
         errors,
         1e-9,
     )

@@ -63,7 +63,7 @@ def population_flow(
 ) -> PopulationFlow:
     """Gradient flow from `student` at the time `times[0]`, by SciPy's `solve_ivp`.
 
-    student, teacher: single NumPy networks of depth 2 without biases, weights `(m, d)` and `(C, m)`. times: `(K,)`,
+    student, teacher: NumPy networks of one hidden layer without biases, weights `(m, d)` and `(C, m)`. times: `(K,)`,
     increasing, K at least 2. scale: standard deviation s of the inputs; time runs s^2 times as fast as for s = 1.
     train_output: whether V moves, or W alone. method: "DOP853", "RK45" or "RK23": explicit steppers, as there are
     tens of thousands of unknowns. The tolerances are those of one step; a student shorter than a hundred absolute

@@ -103,7 +103,7 @@ class LayeredStep:
     """
 
     def __init__(self, networks: DeepReLU, loss: str) -> None:
-        self.depth, self.widths, self.loss = networks.depth, networks.widths, loss
+        self.layers, self.widths, self.loss = len(networks.weights), networks.widths, loss
         self.biased = networks.biases is not None
         self._room: dict[tuple[int, ...], Any] = {}
 
@@ -114,15 +114,15 @@ class LayeredStep:
 
     def network(self, arrays: list[Any]) -> DeepReLU:
         """The networks with these arrays."""
-        return DeepReLU(tuple(arrays[: self.depth]), tuple(arrays[self.depth :]) if self.biased else None)
+        return DeepReLU(tuple(arrays[: self.layers]), tuple(arrays[self.layers :]) if self.biased else None)
 
     def enter(self, arrays: list[torch.Tensor]) -> list[torch.Tensor]:
         """New parameters `(n, ..., ...)`, one a layer, from arrays with the runs in their first dimension."""
         if not self.biased:
             return [array.contiguous().clone() for array in arrays]
         parameters = []
-        for index in range(self.depth):
-            weight, bias, hidden = arrays[index], arrays[self.depth + index], index + 1 < self.depth
+        for index in range(self.layers):
+            weight, bias, hidden = arrays[index], arrays[self.layers + index], index + 1 < self.layers
             rows, columns = self.widths[index + 1], self.widths[index]
             augmented = weight.new_zeros(len(weight), _filled(rows + 1) if hidden else rows, _filled(columns + 1))
             augmented[:, :rows, :columns] = weight
@@ -165,13 +165,13 @@ class LayeredStep:
         values, room = [x], self._buffers(x, parameters)
         for index, weight in enumerate(parameters):
             value = torch.bmm(values[-1], weight.mT, out=room[index])
-            values.append(value.relu_() if index + 1 < self.depth else value)
+            values.append(value.relu_() if index + 1 < self.layers else value)
         slope = residual(values.pop(), target, self.loss, losses)
         factor, plain = loss_factor(self.loss, x.shape[1], slope.shape[2]), rates.momentum is None
         slope = slope.mul_(rates.downhill(factor) if plain else factor)
-        slopes: list[torch.Tensor] = [slope] * self.depth
-        for index in range(self.depth - 1, -1, -1):
-            back = torch.bmm(slope, parameters[index], out=room[self.depth + index]) if index else None
+        slopes: list[torch.Tensor] = [slope] * self.layers
+        for index in range(self.layers - 1, -1, -1):
+            back = torch.bmm(slope, parameters[index], out=room[self.layers + index]) if index else None
             if plain:
                 if rates.weight_decay is not None:
                     parameters[index].mul_((1 - rates.learning_rate * rates.weight_decay).view(-1, 1, 1))
@@ -185,7 +185,7 @@ class LayeredStep:
         if not plain:
             descend(parameters, slopes, speeds, first, rates)
         if self.biased and rates.weight_decay is not None:
-            for index in range(self.depth - 1):
+            for index in range(self.layers - 1):
                 parameters[index][:, self.widths[index + 1], self.widths[index]] = 1.0
 
     def losses(self, found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
@@ -195,7 +195,7 @@ class LayeredStep:
         return found.square_().mul_(loss_factor(self.loss, batch, outputs) / 2)
 
     def _buffers(self, x: torch.Tensor, weights: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Room for the activations and, from index depth on, for the slopes by the inputs of each layer."""
+        """Room for the activations and, from index `layers` on, for the slopes by the inputs of each layer."""
         shape = tuple(x.shape)
         if shape not in self._room:
             forward = [x.new_empty((*shape[:2], w.shape[1])) for w in weights]

@@ -87,8 +87,8 @@ def node_correlations(evaluation: Evaluation, layer: int = -1) -> torch.Tensor:
     """
     own, target = evaluation.student_activations, evaluation.teacher_activations
     return specialization.correlations(
-        target[checked_layer(layer, len(target)) - 1],
-        own[checked_layer(layer, len(own)) - 1],
+        target[checked_layer(layer, len(target) - 1) - 1],
+        own[checked_layer(layer, len(own) - 1) - 1],
         positions=isinstance(evaluation.students, ConvReLU),
     )
 
@@ -110,13 +110,13 @@ def rho_mean(evaluation: Evaluation) -> torch.Tensor:
     """
     import torch
 
-    depth, other = len(evaluation.student_activations), len(evaluation.teacher_activations)
+    depth, other = len(evaluation.student_activations) - 1, len(evaluation.teacher_activations) - 1
     if other != depth:
         raise ValueError(
-            f"students have {depth} layers and their teacher {other}; rho_mean needs equal depths: measure the layers "
+            f"students have depth {depth} and their teacher {other}; rho_mean needs equal depths: measure the layers "
             "that correspond by functools.partial(node_correlations, layer=...)"
         )
-    layers = range(1, depth)
+    layers = range(1, depth + 1)
     return torch.stack([specialization.mean_best(node_correlations(evaluation, layer)) for layer in layers], dim=1)
 
 
