@@ -1,7 +1,7 @@
 """Numerical solvers on top of `alignmath`: `interpolation` (minimum norm and weight decay to the global optimum; when
 a teacher is recovered), `dynamics` (gradient descent and flow on the population loss, SGD ensembles, wide networks next
-to their linearisation), `landscape` (critical points), `images`, `files` (save and load), `modules` (to and from
-torch.nn).
+to their linearisation), `landscape` (critical points), `sweeps` (long work in chunks, in several processes), `images`,
+`files` (save and load), `modules` (to and from torch.nn).
 
 Answers are frozen dataclasses (`runs`) that carry their evidence. All is there after `import solvers`, which loads
 nothing before it is asked for; torch, cvxpy and HiGHS are imported when a solver runs.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import landscape as landscape
     from . import modules as modules
     from . import runs as runs
+    from . import sweeps as sweeps
     from .dynamics.descent import descend as descend
     from .dynamics.descent import flow as flow
     from .dynamics.training import train as train
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .interpolation import penalized as penalized
     from .interpolation import penalty_path as penalty_path
     from .landscape import critical_points as critical_points
+    from .sweeps import sweep as sweep
 else:
     from alignmath.door import open_door
 
@@ -45,7 +47,8 @@ else:
             "files": ["load", "save"],
             "interpolation": ["is_recoverable", "min_norm", "min_norm_1d", "penalized", "penalty_path"],
             "landscape": ["critical_points"],
+            "sweeps": ["sweep"],
         },
-        ["dynamics", "files", "images", "interpolation", "landscape", "modules", "runs"],
+        ["dynamics", "files", "images", "interpolation", "landscape", "modules", "runs", "sweeps"],
     )
     del open_door
