@@ -23,8 +23,10 @@ __all__ = [
     "as_order",
     "broadcast_batches",
     "fixed_order_sum",
+    "input_rows",
     "keep_freed_memory",
     "namespace",
+    "one_per_row",
     "polar",
     "require_nonzero",
     "require_resolved",
@@ -158,6 +160,30 @@ def fixed_order_sum(values: Array, *, axis: int) -> Array:
     for term in left_over:
         total = total + term
     return total
+
+
+def input_rows(x: Any, name: str = "x") -> np.ndarray:
+    """The inputs x as a NumPy array `(N, d)` of float64; `ValueError`, calling it `name`, for any other shape.
+
+    >>> input_rows([[1, 2], [3, 4]]).dtype
+    dtype('float64')
+    """
+    rows = np.asarray(as_floating(x, name, least_ndim=2), dtype=float)
+    if rows.ndim != 2:
+        raise ValueError(f"{name} has shape {rows.shape}; expected (N, d), one input a row")
+    return rows
+
+
+def one_per_row(values: Any, x: np.ndarray, name: str) -> np.ndarray:
+    """`values` as a NumPy array `(N,)` of floats, one for each row of x; `ValueError`, by `name`, for any other shape.
+
+    >>> one_per_row([1, 2], np.eye(2), "y")
+    array([1., 2.])
+    """
+    array = np.asarray(as_floating(values, name, least_ndim=1))
+    if array.shape != (len(x),):
+        raise ValueError(f"{name} has shape {array.shape}; expected ({len(x)},), one for each row of x")
+    return array
 
 
 def keep_freed_memory() -> None:

@@ -20,7 +20,7 @@ from solvers.dynamics.descent import descend
 from solvers.dynamics.training import Gaussian, train
 from solvers.dynamics.training.measures import evaluation_loss
 from solvers.files import load, replace_file, save
-from solvers.interpolation.solution import MinNormSolution
+from solvers.interpolation.minimum_norm import min_norm
 from solvers.runs import RunStatus, Training, Trajectory
 
 SUFFIXES = [".npz", ".safetensors"]
@@ -190,7 +190,7 @@ def test_other_suffixes_are_refused(name, tmp_path):
 
 
 def test_values_of_other_kinds_are_refused(tmp_path):
-    solution = MinNormSolution(regular_polygon(3), 6.0, np.ones(3), 6.0, 0.0, 0.0, "certified", {}, 0.1)
+    solution = min_norm(np.eye(2), [1.0, 1.0])
     for value in (np.ones(3), {"a": 1}, solution, None):
         with pytest.raises(ValueError, match="save writes TwoLayer, DeepReLU, ConvReLU, Trajectory, Training"):
             save(tmp_path / "value.npz", value)

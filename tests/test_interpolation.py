@@ -18,7 +18,7 @@ from alignmath.specialization import is_condensed
 from solvers.interpolation import minimum_norm as interpolation
 from solvers.interpolation.lifting import lifted
 from solvers.interpolation.minimum_norm import min_norm, min_norm_1d
-from solvers.interpolation.solution import NotCertified
+from solvers.interpolation.solution import NotCertified, SolutionStatus
 
 EPS = float(np.finfo(float).eps)
 
@@ -223,6 +223,16 @@ def test_few_samples_in_closed_form():
     assert min_norm(circle, circle @ [3.0, 4.0]).squared_norm == pytest.approx(20)
 
 
+def test_an_answer_says_how_it_is_certified_and_compares_without_error():
+    x, y = on_circle([0, 40, 130]), np.array([1.0, 2.0, -1.0])
+    found, again = min_norm(x, y), min_norm(x, y)
+    assert found.status is SolutionStatus.CERTIFIED
+    assert "rigorous=True" in found.advice
+    assert found.seconds > 0
+    assert found != again  # not a comparison of arrays, which would raise
+    assert min_norm_1d([0.0, 1.0], [1.0, 2.0]) != min_norm_1d([0.0, 1.0], [1.0, 2.0])
+
+
 def test_zero_labels_need_no_network():
     found = min_norm([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
     assert found.squared_norm == 0
@@ -234,7 +244,7 @@ def test_bounds_in_rational_arithmetic_reach_the_norm():
     for seed in range(20):
         x, y = problem(28 * seed + seed)
         found = min_norm(x, y, rigorous=True)
-        assert found.status == "certified, bound exact"
+        assert found.status is SolutionStatus.BOUND_EXACT
         assert found.squared_norm * (1 - 1e-7) <= found.lower_bound
         assert found.lower_bound <= found.squared_norm * (1 + 1e-7)
         if found.squared_norm:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
 from alignmath.plane.dual import dual_peak
-from solvers.interpolation.lifting import Lifted, lifted
+from solvers.interpolation.lifting import Lifted, LiftedStatus, lifted
+from solvers.interpolation.minimum_norm import min_norm
 from solvers.interpolation.solution import NotCertified
+from solvers.interpolation.weight_decay import penalized
 
 ACCURACY = {"CLARABEL": 1e-6, "SCS": 1e-4}  # of the solvers' own settings, for values of about 1
 
@@ -203,7 +208,8 @@ def test_samples_that_almost_coincide_or_oppose_are_interpolated(distance):
 
 def test_zero_labels_take_no_neuron():
     found = lifted([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]], [0.0, 0.0])
-    assert (found.value, found.status, found.vectors.shape) == (0, "optimal", (0, 3))
+    assert (found.value, found.status, found.vectors.shape) == (0, LiftedStatus.OPTIMAL, (0, 3))
+    assert found.network.width == 1
     np.testing.assert_array_equal(found.multipliers, [0, 0])
 
 
@@ -212,11 +218,18 @@ def test_what_no_network_interpolates_is_said_and_can_be_penalised():
     odd = three @ [2.0, -1.0]
     assert lifted(three, odd).value == pytest.approx(np.sqrt(5) * 2, abs=1e-5)  # sum c_k u_k = 2 b, |b| = sqrt 5
     odd[[2, 5]] += [1.0, -1.0]  # f(x) - f(-x) is linear for every network, and these labels' is not
-    with pytest.raises(NotCertified, match=r"CLARABEL ended with status infeasible.*linear in x; correct the labels"):
+    with pytest.raises(NotCertified, match=r"CLARABEL ended with status infeasible.*linear in x; correct y"):
         lifted(three, odd)
     with pytest.raises(NotCertified, match="one ray"):
         lifted([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]], [1.0, 1.0])
     assert 0 < lifted(three, odd, penalty=0.1).value < odd @ odd / 12
+
+
+def test_a_missing_cvxpy_names_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    for call in (min_norm, partial(penalized, penalty=0.1)):
+        with pytest.raises(ImportError, match=r"cvxpy.*alignmath\[convex\]"):
+            call([[1.0, 2.0]], [1.0], method="lifting")
 
 
 def test_a_solver_without_second_order_cones_is_refused():
@@ -228,10 +241,10 @@ def test_a_solver_without_second_order_cones_is_refused():
     ("call", "message"),
     [
         (lambda: lifted([[1.0, 2.0]], [1.0], solver="EASY"), "solver is 'EASY'; cvxpy has .*CLARABEL"),
-        (lambda: lifted([[1.0, 2.0]], [1.0, 2.0]), r"labels has shape \(2,\); expected \(1,\)"),
-        (lambda: lifted([1.0, 2.0], [1.0, 2.0]), "points has shape"),
+        (lambda: lifted([[1.0, 2.0]], [1.0, 2.0]), r"y has shape \(2,\); expected \(1,\)"),
+        (lambda: lifted([1.0, 2.0], [1.0, 2.0]), "x has shape"),
         (lambda: lifted(np.ones((2, 1, 2)), [1.0, 2.0]), r"expected \(N, d\)"),
-        (lambda: lifted([[0.0, 0.0]], [1.0]), r"points\[0\] is the zero vector"),
+        (lambda: lifted([[0.0, 0.0]], [1.0]), r"x\[0\] is the zero vector"),
         (lambda: lifted([[1.0, np.inf]], [1.0]), "finite"),
         (lambda: lifted([[1.0, 2.0]], [1.0], penalty=0.0), "penalty is 0.0"),
         (lambda: lifted(sphere(np.random.default_rng(0), 60, 4), np.ones(60)), "fewer samples"),

@@ -31,7 +31,7 @@ from proofs.min_norm import (
 from proofs.min_norm.beyond import few_samples, one_neuron
 from proofs.min_norm.beyond import recovery as beyond
 from proofs.min_norm.beyond import recovery_odds as recovery
-from solvers.interpolation.recovery import Recovery
+from solvers.interpolation.recovery import Recovery, RecoveryStatus
 
 CLAIMS = {c.name: c for c in ledger.CLAIMS}
 
@@ -286,16 +286,16 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
     ("a student that does not interpolate", formulas, "network_value", lambda f: lambda n, x: len(n), ["beyond.pairs"]),
     *(
         (
-            f"a test that always says {answer}",
+            f"a test that always says {answer.name}",
             module,
             "is_recoverable",
-            lambda f, answer=answer: lambda *a, **o: Recovery(answer, None, 1),
+            lambda f, answer=answer: lambda *a, **o: Recovery(multipliers=None, rounds=1, status=answer, seconds=0.0),
             victims,
         )
         for module, answer, victims in (
-            (one_neuron, True, ["beyond.pairs", "beyond.pairs.mended", "beyond.one_neuron"]),
-            (few_samples, True, ["beyond.lengths"]),
-            (few_samples, False, ["beyond.lengths"]),
+            (one_neuron, RecoveryStatus.RECOVERABLE, ["beyond.pairs", "beyond.pairs.mended", "beyond.one_neuron"]),
+            (few_samples, RecoveryStatus.RECOVERABLE, ["beyond.lengths"]),
+            (few_samples, RecoveryStatus.NOT_RECOVERABLE, ["beyond.lengths"]),
         )
     ),
 ]

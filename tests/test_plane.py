@@ -70,13 +70,15 @@ def test_peaks_of_special_configurations():
     assert dual_peak(square, np.ones(4)).value == pytest.approx(2**0.5)
     assert dual_peak([[2.0, 0.0], [2.0, 0.0]], [1.0, -1.0]).value < 1e-15
     assert dual_peak([[0.0, 0.0]], [1.0]).value == 0
-    assert dual_peak([[3.0, 4.0]], [-2.0]) == pytest.approx((10.0, np.arctan2(4, 3), -1))
+    peak = dual_peak([[3.0, 4.0]], [-2.0])
+    assert (peak.value, peak.angle, peak.sign) == pytest.approx((10.0, np.arctan2(4, 3), -1))
 
 
 @given(NETWORKS)
 def test_f_turns_by_the_jumps_at_its_kinks_and_nowhere_else(network):
     """A sinusoid has `f(t + h) + f(t - h) = 2 cos(h) f(t)`; a single kink at t adds `jump sin(h)` to the left side."""
-    angles, jumps = gradient_kinks(network)
+    kinks = gradient_kinks(network)
+    angles, jumps = kinks.angles, kinks.jumps
     assert np.all(np.diff(angles) > 0)
     assert np.all((angles >= 0) & (angles < 2 * np.pi))
     assert np.all(np.abs(jumps) > 1e-9)  # integer weights: nothing small but 0
@@ -121,7 +123,8 @@ def test_two_networks_of_one_function_have_the_same_kinks():
     root = 3**0.5 / 2
     teacher = TwoLayer([[1, 0], [-1, 0], [-root, 0.5]], [1.0, -1.0, 1.0])
     student = TwoLayer([[-root, 0.5], [root, -0.5], [0.5, root], [-0.5, -root]], [1 - root, root, 0.5, -0.5])
-    np.testing.assert_allclose(gradient_kinks(teacher), gradient_kinks(student), atol=1e-14)
+    kinks, own = gradient_kinks(teacher), gradient_kinks(student)
+    np.testing.assert_allclose([kinks.angles, kinks.jumps], [own.angles, own.jumps], atol=1e-14)
     assert kappa(teacher) == pytest.approx(2)
     assert mass(student) == pytest.approx(2)
 
@@ -167,7 +170,8 @@ def random_teacher(rng: np.random.Generator) -> TwoLayer:
 
 
 def points_in_sectors(rng: np.random.Generator, teacher: TwoLayer, count: int) -> np.ndarray:
-    start, end, _ = teacher_sectors(teacher)
+    sectors = teacher_sectors(teacher)
+    start, end = sectors.start, sectors.end
     angles = (start[:, None] + (end - start)[:, None] * rng.random((len(start), count))).ravel()
     return units(rng.permutation(angles)) * 10 ** rng.uniform(-2, 2, (len(angles), 1))
 
@@ -242,7 +246,8 @@ def test_the_chosen_pair_has_the_smallest_multipliers_of_all_that_serve(seed, co
     width = 1 + seed // 4
     hidden = units(np.sort(rng.uniform(np.pi / 2, 3 * np.pi / 2, width)))
     teacher = TwoLayer(hidden, [1.0, (-1.0) ** seed, 1.0][:width])
-    start, end, _ = teacher_sectors(teacher)
+    sectors = teacher_sectors(teacher)
+    start, end = sectors.start, sectors.end
     angles = (start[:width, None] + (end - start)[:width, None] * rng.random((width, count))).ravel()
     points = np.concatenate([units(angles), -units(angles)])
     edges = np.concatenate([hidden, -hidden[:1]]) * np.append(teacher.output, teacher.output[0])[:, None]
@@ -278,7 +283,8 @@ def test_two_points_across_the_bisector_serve_within_the_middle_half_or_between_
 
 def test_points_on_borders_and_copies_of_points_do_not_count():
     teacher = TwoLayer([[1.0, 2.0], [3.0, -1.0]])
-    start, end, _ = teacher_sectors(teacher)
+    sectors = teacher_sectors(teacher)
+    start, end = sectors.start, sectors.end
     inner = units(np.concatenate([start + share * (end - start) for share in (0.1, 0.4)]))
     borders = np.array([[-2.0, 1.0], [2.0, -1.0], [1.0, 3.0], [-1.0, -3.0]])
     points = np.concatenate([borders, inner])
@@ -325,7 +331,7 @@ def test_the_certificate_of_a_wide_teacher_is_valid():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: activation_wedges([[0.0, 0.0]]), r"points\[0\] is the zero vector"),
+        (lambda: activation_wedges([[0.0, 0.0]]), r"x\[0\] is the zero vector"),
         (lambda: activation_wedges(np.ones((3, 3))), r"expected \(N, 2\)"),
         (lambda: dual_peak([[1.0, np.nan]], [1.0]), "finite"),
         (lambda: dual_peak([[1.0, 2.0]], [1.0, 2.0]), r"expected \(1,\)"),
@@ -334,15 +340,15 @@ def test_the_certificate_of_a_wide_teacher_is_valid():
         (lambda: evaluate(planar([0.0]), np.ones((2, 3))), r"x has shape \(2, 3\)"),
         (lambda: evaluate(TwoLayer([[1e200, 0.0]], [1e200]), [[1.0, 0.0]]), "rescale"),
         (lambda: dual_certificate(planar([0.0, 1.0, np.pi]), [[1.0, 0.0]]), "neurons 0 and 2 lie on one line"),
-        (lambda: dual_certificate(planar([0.0]), [[1.0, 0.5], [1.0, 0.7]]), "from 90 to 270 degrees holds no point"),
+        (lambda: dual_certificate(planar([0.0]), [[1.0, 0.5], [1.0, 0.7]]), "from 90 to 270 degrees holds no input"),
         (
             lambda: dual_certificate(planar([0.0]), units(np.radians([80.0, 280.0, 170, 175]))),
-            r"from 270 to 450 degrees holds points 1 at 280, 0 at 440,",
+            r"from 270 to 450 degrees holds inputs 1 at 280, 0 at 440,",
         ),
         (lambda: dual_certificate(planar([0.0]), [[0.0, 0.0]]), "zero vector"),
         (
             lambda: dual_certificate(planar([0.0]), units(np.array([0.5, 1.0, 2.0, 2.5])) * 1e-310),
-            "rescale the points",
+            "rescale x",
         ),
     ],
 )

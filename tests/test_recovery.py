@@ -9,7 +9,7 @@ from alignmath.networks import TwoLayer, planar, regular_polygon
 from alignmath.plane.certificate import dual_certificate
 from alignmath.plane.dual import dual_function, dual_peak
 from solvers.interpolation.minimum_norm import min_norm
-from solvers.interpolation.recovery import is_recoverable
+from solvers.interpolation.recovery import RecoveryStatus, is_recoverable
 
 
 def case(seed):
@@ -32,6 +32,7 @@ def test_it_agrees_with_the_solver(cases):
             close += 1
             continue
         assert bool(found) == (below <= 1e-8), seed
+        assert found.status is (RecoveryStatus.RECOVERABLE if found else RecoveryStatus.NOT_RECOVERABLE)
         if found:
             assert dual_peak(x, found.multipliers).value <= 1 + 1e-7
             at = dual_function(x, found.multipliers, teacher.polar_angles)

@@ -27,7 +27,8 @@ def test_f_is_linear_on_each_sector_also_for_coincident_lines(neurons):
         with pytest.raises(ValueError, match="no neuron"):
             teacher_sectors(network)
         return
-    start, end, gradient = teacher_sectors(network)
+    sectors = teacher_sectors(network)
+    start, end, gradient = sectors.start, sectors.end, sectors.gradient
     slopes = {Fraction(y, x) if x else None for x, y in live}
     assert len(start) == 2 * len(slopes)
     assert np.all(start < end)
@@ -40,7 +41,8 @@ def test_f_is_linear_on_each_sector_also_for_coincident_lines(neurons):
 
 
 def test_a_sector_without_active_neurons_has_gradient_exactly_zero():
-    start, _, gradient = teacher_sectors(TwoLayer([[0.1, 0.3], [0.7, 0.2], [0.0, 0.0]], [0.3, -1.7, 5.0]))
+    sectors = teacher_sectors(TwoLayer([[0.1, 0.3], [0.7, 0.2], [0.0, 0.0]], [0.3, -1.7, 5.0]))
+    start, gradient = sectors.start, sectors.gradient
     assert len(start) == 4
     assert np.sum(np.all(gradient == 0, axis=1)) == 1
 
@@ -48,7 +50,8 @@ def test_a_sector_without_active_neurons_has_gradient_exactly_zero():
 def test_sectors_of_many_neurons_have_the_gradient_of_the_active_ones():
     rng = np.random.default_rng(3)
     network = TwoLayer(rng.standard_normal((3000, 2)), rng.standard_normal(3000))
-    start, end, gradient = teacher_sectors(network)
+    sectors = teacher_sectors(network)
+    start, end, gradient = sectors.start, sectors.end, sectors.gradient
     assert len(start) == 6000
     for k in rng.integers(0, 6000, 50):
         middle = (start[k] + end[k]) / 2

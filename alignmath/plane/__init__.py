@@ -1,8 +1,14 @@
-"""Two-layer ReLU networks on inputs of dimension 2 (min_norm paper): kinks and kappa, sectors and how often samples
-fall in them, the dual function of minimum-norm interpolation and the explicit certificate.
+"""Two-layer ReLU networks on inputs of dimension 2 (min_norm paper).
 
-Underneath: `folding` (the half-circle on which interpolation becomes local), `rational` (bounds that are proofs),
-`arrangements` (activation patterns, in any dimension).
+| module | holds |
+| --- | --- |
+| `kinks` | kinks of the gradient and their total size kappa, equations (7) and (8) |
+| `sectors` | sectors of a teacher, Definition 5.1, and how often samples fall in them, formula (12) |
+| `dual` | the dual function p of minimum-norm interpolation and its largest value |
+| `certificate` | the explicit minimum-norm certificate: multipliers that prove Theorem 5.2 |
+| `rational` | bounds by exact arithmetic, which are proofs |
+| `folding` | the half-circle on which interpolation becomes local; used by `solvers.interpolation` |
+| `arrangements` | activation patterns, in any dimension |
 """
 
 from .arrangements import Cells, activation_patterns, cell_count, facets, largest_on_cells

@@ -10,24 +10,30 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..arrays import as_floating, as_order
+from ..arrays import as_order, input_rows, one_per_row
 from .dual import activation_wedges
 
 __all__ = ["Cells", "activation_patterns", "cell_count", "facets", "largest_on_cells"]
 
 _SAME = 1e-9  # sine of the angle below which a line is another line, or lies in a hyperplane
-_TOO_CLOSE = "points are too close to a degenerate position to tell their patterns; make the close ones equal"
+_TOO_CLOSE = "x has rows too close to a degenerate position to tell their patterns; make the close ones equal"
 
 
-class Cells(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Cells:
     """The K cells of an arrangement, in increasing order of their patterns, of which no two are equal.
 
-    active: `(K, N)` bool, which samples a neuron of the cell is active on. directions: `(K, d)`, a unit vector inside
-    each cell.
+    - active: `(K, N)` bool, which samples a neuron of the cell is active on
+    - directions: `(K, d)`, a unit vector inside each cell
+
+    >>> cells = activation_patterns([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> cells.active.shape, cells.directions.shape
+    ((6, 3), (6, 2))
     """
 
     active: np.ndarray
@@ -38,6 +44,9 @@ def cell_count(samples: int, dimension: int) -> int:
     """Number of cells of `samples` hyperplanes through 0 in general position, the most there can be.
 
     `2 sum_{k<d} C(N-1, k)`, Cover 1965, Theorem 1; 1 where there is no hyperplane.
+
+    >>> cell_count(10, 2), cell_count(10, 3)
+    (20, 92)
     """
     samples = as_order(samples, "samples", most=10**6)
     dimension = as_order(dimension, "dimension", least=1, most=10**6)
@@ -46,25 +55,29 @@ def cell_count(samples: int, dimension: int) -> int:
     return 2 * sum(math.comb(samples - 1, k) for k in range(dimension))
 
 
-def activation_patterns(points: Any, limit: int = 20_000) -> Cells:
-    """All activation patterns of the samples `points (N, d)`, none of them 0, in directions orthogonal to none.
+def activation_patterns(x: Any, limit: int = 20_000) -> Cells:
+    """All activation patterns of the samples `x (N, d)`, none of them 0, in directions orthogonal to none.
 
     Samples may be in any position: repeated, opposite, or in a common hyperplane. Lines closer than about 1e-9 radians
-    count as one, and a line as near to the span of others as lying in it. Raises `ValueError` for points that are
-    not finite, or 0; where more than `limit` patterns are to be expected (`cell_count` of the distinct lines); and
-    where positions are so close to degenerate that signs cannot be told in float64.
+    count as one, and a line as near to the span of others as lying in it. Raises `ValueError` for x that is
+    not finite, or has a row 0; where more than `limit` patterns are to be expected (`cell_count` of the distinct
+    lines); and where positions are so close to degenerate that signs cannot be told in float64.
 
     A cell is the cone of its extremal rays. On a ray n the samples not orthogonal to n have the same sign in all cells
     around it; those orthogonal to n have, in these cells, the patterns of their own arrangement in one dimension less.
+
+    >>> activation_patterns([[1.0, 0.0], [2.0, 0.0], [0.0, -1.0]]).active
+    array([[False, False, False],
+           [False, False,  True],
+           [ True,  True, False],
+           [ True,  True,  True]])
     """
-    points = np.asarray(as_floating(points, "points", least_ndim=2), dtype=float)
-    if points.ndim != 2:
-        raise ValueError(f"points has shape {points.shape}; expected (N, d), one sample a row")
+    x = input_rows(x)
     limit = as_order(limit, "limit", least=1, most=10**12)
-    sizes = np.abs(points).max(axis=1)
+    sizes = np.abs(x).max(axis=1)
     if not np.all(sizes > 0):
-        raise ValueError(f"points[{int(np.argmin(sizes))}] is the zero vector, which has no direction; leave it out")
-    units = points / sizes[:, None]
+        raise ValueError(f"x[{int(np.argmin(sizes))}] is the zero vector, which has no direction; leave it out")
+    units = x / sizes[:, None]
     units /= np.linalg.norm(units, axis=1)[:, None]
     line, sign = _lines(units)
     distinct = units[np.unique(line, return_index=True)[1]]
@@ -90,6 +103,10 @@ def facets(active: Any) -> np.ndarray:
 
     A hyperplane bounds a cell if the pattern beyond it is one of the arrangement. Of the samples that share one, only
     the first is named. Raises `ValueError` for anything but distinct patterns.
+
+    >>> cells = activation_patterns([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> facets(cells.active).sum(axis=1)  # in the plane a cell has two sides
+    array([2, 2, 2, 2, 2, 2])
     """
     active = np.asarray(active)
     if active.ndim != 2 or active.dtype != bool or not active.size:
@@ -164,41 +181,42 @@ def _around_rays(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     np.put_along_axis(
         patterns, np.broadcast_to(meeting[simple, None], (*patterns.shape[:2], dimension - 1)), choices, 2
     )
-    found, along = [patterns.reshape(-1, count)], [np.repeat(rays[simple], len(choices), axis=0)]
+    around, along = [patterns.reshape(-1, count)], [np.repeat(rays[simple], len(choices), axis=0)]
     flats, first = np.unique(on_ray[~simple], axis=0, return_index=True)
     for flat, ray, product in zip(flats, rays[~simple][first], products[~simple][first], strict=True):
         local, _ = _cells(lines[flat], dimension - 1)
         patterns = np.repeat((product > 0)[None], len(local), axis=0)
         patterns[:, flat] = local
-        found.append(patterns)
+        around.append(patterns)
         along.append(np.repeat(ray[None], len(local), axis=0))
-    return np.concatenate(found), np.concatenate(along)
+    return np.concatenate(around), np.concatenate(along)
 
 
-def largest_on_cells(points: Any, multipliers: Any) -> float:
-    """The largest `|p(u)|` over all directions, `p(u) = sum_i multipliers_i relu(points_i . u)`, in any dimension.
+def largest_on_cells(x: Any, multipliers: Any) -> float:
+    """The largest `|p(u)|` over all directions, `p(u) = sum_i multipliers_i relu(x_i . u)`, in any dimension.
 
-    points: `(N, d)`; multipliers: `(N,)`. On each cell p is `g . u`; its largest value over the cell's closed cone is
+    x: `(N, d)`; multipliers: `(N,)`. On each cell p is `g . u`; its largest value over the cell's closed cone is
     the length of the projection of g on the cone, a non-negative least-squares problem. In the plane
     `plane.dual_peak` is faster. Errors as for `activation_patterns`.
+
+    >>> round(largest_on_cells(np.eye(3), [1.0, 1.0, 1.0]) ** 2, 12)
+    3.0
     """
     from scipy.optimize import nnls
 
-    points = np.asarray(as_floating(points, "points", least_ndim=2), dtype=float)
-    multipliers = np.asarray(as_floating(multipliers, "multipliers", least_ndim=1), dtype=float)
-    if multipliers.shape != (len(points),):
-        raise ValueError(f"multipliers has shape {multipliers.shape}; expected ({len(points)},), one for each sample")
-    kept = np.any(points != 0, axis=1)
-    points, multipliers = points[kept], multipliers[kept]
-    if not len(points):
+    x = input_rows(x)
+    multipliers = one_per_row(multipliers, x, "multipliers").astype(float)
+    kept = np.any(x != 0, axis=1)
+    x, multipliers = x[kept], multipliers[kept]
+    if not len(x):
         return 0.0
-    active, _ = activation_patterns(points)
-    gradients = (active * multipliers) @ points
+    active = activation_patterns(x).active
+    gradients = (active * multipliers) @ x
     largest = 0.0
     for pattern, bounds, g in zip(active, facets(active), gradients, strict=True):
         if np.linalg.norm(g) <= largest:
             continue
-        normals = np.where(pattern[bounds], 1.0, -1.0)[:, None] * points[bounds]
+        normals = np.where(pattern[bounds], 1.0, -1.0)[:, None] * x[bounds]
         normals /= np.linalg.norm(normals, axis=1)[:, None]
         for sign in (1.0, -1.0):
             largest = max(largest, float(nnls(normals.T, -sign * g)[1]))

@@ -9,30 +9,27 @@ Section 4). `certificate` gives multipliers that prove Theorem 5.2 for a given t
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..arrays import as_floating
-from .folding import EXTENDED
-from .sectors import plane_points
+from ..arrays import as_floating, one_per_row
+from .folding import EXTENDED, cross
+from .sectors import plane_inputs
 
-__all__ = [
-    "DualPeak",
-    "Wedges",
-    "activation_wedges",
-    "arc_peaks",
-    "dual_function",
-    "dual_multipliers",
-    "dual_peak",
-]
+__all__ = ["DualPeak", "Wedges", "activation_wedges", "arc_peaks", "dual_function", "dual_peak"]
 
 
-class Wedges(NamedTuple):
-    """The K wedges of directions in which no sample is at a right angle, in order around the circle.
+@dataclass(frozen=True, eq=False)
+class Wedges:
+    """The K wedges of directions in which no sample is at a right angle, around the circle; see `activation_wedges`.
 
-    start, end: `(K,)`, the angles that bound them, `end > start`, radians. active: `(K, N)` bool, which samples a
-    neuron in the wedge is active on.
+    - start, end: `(K,)`, the angles that bound them, `end > start`, radians
+    - active: `(K, N)` bool, which samples a neuron in the wedge is active on
+
+    >>> activation_wedges([[1.0, 0.0]]).active.ravel()
+    array([False,  True])
     """
 
     start: np.ndarray
@@ -40,50 +37,75 @@ class Wedges(NamedTuple):
     active: np.ndarray
 
 
-class DualPeak(NamedTuple):
-    """Largest size of the dual function: value `|p|`, the angle where it is reached, and the sign of p there."""
+@dataclass(frozen=True, eq=False)
+class DualPeak:
+    """Where the dual function p is largest in size; see `dual_peak`.
+
+    - value: `|p|` there
+    - angle: of the direction, radians in `[0, 2 pi]`
+    - sign: of p there, 1 or -1
+
+    >>> dual_peak([[1.0, 0.0]], [-2.0])
+    DualPeak(value=2.0, angle=0.0, sign=-1)
+    """
 
     value: float
     angle: float
     sign: int
 
 
-def activation_wedges(points: Any) -> Wedges:
-    """The wedges of the samples `points (N, 2)`, none of them 0.
+def activation_wedges(x: Any) -> Wedges:
+    """The wedges of the samples `x (N, 2)`, none of them 0.
 
-    Raises `ValueError` for points that are not finite, not in the plane, or 0.
+    Raises `ValueError` for x that is not finite, not in the plane, or has a row 0.
+
+    >>> wedges = activation_wedges([[1.0, 0.0], [0.0, 1.0]])
+    >>> np.degrees(wedges.start)
+    array([  0.,  90., 180., 270.])
+    >>> wedges.active[0]  # a neuron in the first quadrant is active on both
+    array([ True,  True])
     """
-    points = plane_points(points)
-    angles = np.arctan2(points[:, 1], points[:, 0])
+    x = plane_inputs(x)
+    angles = np.arctan2(x[:, 1], x[:, 0])
     start = np.unique(np.mod(np.concatenate([angles - math.pi / 2, angles + math.pi / 2]), 2 * math.pi))
     end = np.append(start[1:], start[0] + 2 * math.pi)
     middle = (start + end) / 2
     return Wedges(start, end, np.cos(middle[:, None] - angles) > 0)
 
 
-def dual_function(points: Any, multipliers: Any, angles: Any) -> np.ndarray:
-    """`p` at any `angles`, radians; points `(N, 2)`, multipliers `(N,)`; returns the shape of `angles`."""
-    points, multipliers = plane_points(points, zero=True), dual_multipliers(multipliers, points)
+def dual_function(x: Any, multipliers: Any, angles: Any) -> np.ndarray:
+    """`p` at any `angles`, radians; x `(N, 2)`, multipliers `(N,)`; returns the shape of `angles`.
+
+    >>> dual_function([[1.0, 0.0], [0.0, 1.0]], [2.0, -1.0], np.radians([0.0, 90.0, 45.0])).round(4)
+    array([ 2.    , -1.    ,  0.7071])
+    """
+    x = plane_inputs(x, zero=True)
+    multipliers = one_per_row(multipliers, x, "multipliers")
     angles = np.asarray(as_floating(angles, "angles"))
     units = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    return np.maximum(units @ points.T, 0) @ multipliers
+    return np.maximum(units @ x.T, 0) @ multipliers
 
 
-def arc_peaks(points: Any, multipliers: Any) -> tuple[np.ndarray, np.ndarray]:
+def arc_peaks(x: Any, multipliers: Any) -> tuple[np.ndarray, np.ndarray]:
     """Where `|p|` is largest on each arc between breakpoints, exactly but for rounding: p `(K,)` and angles `(K,)`.
 
-    points: `(N, 2)`; multipliers: `(N,)`; `K <= 2 N`, breakpoints that coincide counted apart. On an arc
+    x: `(N, 2)`; multipliers: `(N,)`; `K <= 2 N`, breakpoints that coincide counted apart. On an arc
     `p(psi) = g . u(psi)` with g the sum of `lambda_i x_i` over the active samples: the peak is `|g|` where g or -g
     points into the arc, and an end value otherwise. Costs one sort; extended precision throughout, and `multipliers`
     may be `np.longdouble`, as those of samples close together are large and nearly cancel.
+
+    >>> values, angles = arc_peaks([[1.0, 0.0], [-1.0, 0.0]], [2.0, -1.0])
+    >>> values.min(), values.max()
+    (np.float64(-1.0), np.float64(2.0))
     """
-    points, multipliers = plane_points(points, zero=True), dual_multipliers(multipliers, points)
-    kept = np.any(points != 0, axis=1)
-    points, multipliers = points[kept].astype(EXTENDED), multipliers[kept].astype(EXTENDED)
-    if not len(points):
+    x = plane_inputs(x, zero=True)
+    multipliers = one_per_row(multipliers, x, "multipliers")
+    kept = np.any(x != 0, axis=1)
+    x, multipliers = x[kept].astype(EXTENDED), multipliers[kept].astype(EXTENDED)
+    if not len(x):
         return np.zeros(1), np.zeros(1)
-    steps = multipliers[:, None] * points
-    units = points / np.hypot(points[:, 0], points[:, 1])[:, None]
+    steps = multipliers[:, None] * x
+    units = x / np.hypot(x[:, 0], x[:, 1])[:, None]
     turned = np.stack([units[:, 1], -units[:, 0]], axis=1)
     edges = np.concatenate([turned, -turned])
     turns = np.arctan2(edges[:, 1].astype(float), edges[:, 0].astype(float))
@@ -100,26 +122,19 @@ def arc_peaks(points: Any, multipliers: Any) -> tuple[np.ndarray, np.ndarray]:
     values, places = np.where(better, at_end, values), np.where(better, np.roll(turns, -1), places)
     size = np.hypot(g[:, 0], g[:, 1])
     for sign in (1.0, -1.0):
-        inside = (sign * _cross(edges, g) > 0) & (sign * _cross(g, ends) > 0)
+        inside = (sign * cross(edges, g) > 0) & (sign * cross(g, ends) > 0)
         direction = np.arctan2((sign * g[:, 1]).astype(float), (sign * g[:, 0]).astype(float))
         values, places = np.where(inside, sign * size, values), np.where(inside, direction, places)
     return values.astype(float), np.mod(places, 2 * math.pi)
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+def dual_peak(x: Any, multipliers: Any) -> DualPeak:
+    """The largest `|p|` over all directions, exactly but for rounding; x `(N, 2)`, multipliers `(N,)`.
 
-
-def dual_peak(points: Any, multipliers: Any) -> DualPeak:
-    """The largest `|p|` over all directions, exactly but for rounding; points `(N, 2)`, multipliers `(N,)`."""
-    values, places = arc_peaks(points, multipliers)
+    >>> peak = dual_peak([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0])
+    >>> round(peak.value**2, 12), round(math.degrees(peak.angle), 9), peak.sign
+    (2.0, 45.0, 1)
+    """
+    values, places = arc_peaks(x, multipliers)
     best = int(np.argmax(np.abs(values)))
     return DualPeak(float(abs(values[best])), float(places[best]), -1 if values[best] < 0 else 1)
-
-
-def dual_multipliers(multipliers: Any, points: np.ndarray) -> np.ndarray:
-    """`multipliers` as an array, checked: finite, one for each of the `points`."""
-    multipliers = np.asarray(as_floating(multipliers, "multipliers", least_ndim=1))
-    if multipliers.shape != (len(points),):
-        raise ValueError(f"multipliers has shape {multipliers.shape}; expected ({len(points)},), one for each sample")
-    return multipliers

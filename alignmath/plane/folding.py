@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["EXTENDED", "Folded", "Peaks", "exact_cross", "fold", "gap_peaks"]
+__all__ = ["EXTENDED", "Folded", "Peaks", "cross", "exact_cross", "fold", "gap_peaks"]
 
 EXTENDED = np.longdouble
 _SAME_LINE = 8 * np.finfo(float).eps
@@ -29,8 +29,22 @@ _WIDEST = 1.2
 _SPLITTER = 134217729.0  # 2^27 + 1
 
 
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a_0 b_1 - a_1 b_0` for vectors `(..., 2)`, in the precision they come in.
+
+    >>> float(cross(np.array([1.0, 0.0]), np.array([0.0, 1.0])))
+    1.0
+    """
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
 def exact_cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`a_0 b_1 - a_1 b_0` for doubles `(..., 2)` in extended precision, without cancellation (Dekker's products)."""
+    """`a_0 b_1 - a_1 b_0` for doubles `(..., 2)` in extended precision, without cancellation (Dekker's products).
+
+    >>> a, b = np.array([1.0, 1.0 + 2.0**-40]), np.array([1.0 - 2.0**-40, 1.0])
+    >>> float(exact_cross(a, b)) == 2.0**-80, float(cross(a, b))
+    (True, 0.0)
+    """
     left, left_error = _product(a[..., 0], b[..., 1])
     right, right_error = _product(a[..., 1], b[..., 0])
     return (left.astype(EXTENDED) - right) + (left_error.astype(EXTENDED) - right_error)
@@ -51,12 +65,19 @@ def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """n nodes of a half-circle, in order of their angles; node n would be minus node 0.
+    """n nodes of a half-circle, in order of their angles; node n would be minus node 0. See `fold`.
 
-    nodes: `(n, 2)` unit vectors w, extended. sine, cosine: `(n,)`, of the gap to the next node, extended.
-    plus, minus: `(n,)`, index of the sample on the side of w, and on the side of -w; -1 for none. A node without any is
-    a phantom: it splits a wide gap, carries no multiplier and its height is free.
-    group, side: `(N,)`, each sample's node, and 1 or -1.
+    - nodes: `(n, 2)`, unit vectors w, extended
+    - sine, cosine: `(n,)`, of the gap to the next node, extended
+    - plus, minus: `(n,)`, index of the sample on the side of w, and on the side of -w; -1 for none. A node without any
+      is a phantom: it splits a wide gap, carries no multiplier and its height is free
+    - group, side: `(N,)`, each sample's node, and 1 or -1
+
+    >>> folded = fold(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]))
+    >>> np.degrees(folded.gaps).round(9)
+    array([45., 45., 45., 45.])
+    >>> folded.phantom
+    array([False, False, False,  True])
     """
 
     nodes: np.ndarray
@@ -132,13 +153,18 @@ class Folded:
         return np.cos(offset)[:, None] * turned - np.sin(offset)[:, None] * nodes
 
 
-def fold(points: np.ndarray) -> Folded:
-    """Fold samples `(N, 2)`, finite and not 0, of any lengths."""
-    _, exponents = np.frexp(np.abs(points).max(axis=1))
-    points = np.ldexp(points, -exponents[:, None])
-    below = (points[:, 1] < 0) | ((points[:, 1] == 0) & (points[:, 0] < 0))
+def fold(x: np.ndarray) -> Folded:
+    """Fold samples `(N, 2)`, finite and not 0, of any lengths.
+
+    >>> folded = fold(np.array([[1.0, 0.0], [-3.0, 0.0], [0.0, 1.0]]))
+    >>> folded.antipodal.tolist(), folded.group.tolist(), folded.side.tolist()
+    ([True, False, False, False], [0, 0, 2], [1, -1, 1])
+    """
+    _, exponents = np.frexp(np.abs(x).max(axis=1))
+    x = np.ldexp(x, -exponents[:, None])
+    below = (x[:, 1] < 0) | ((x[:, 1] == 0) & (x[:, 0] < 0))
     side = np.where(below, -1, 1)
-    lines = points * side[:, None]
+    lines = x * side[:, None]
     order = np.argsort(np.arctan2(lines[:, 1], lines[:, 0]), kind="stable")
     joined = _gap_to_next(lines[order])[2]
     if joined[-1] and not joined.all():  # a line across the cut of the angle: start behind it
@@ -148,7 +174,7 @@ def fold(points: np.ndarray) -> Folded:
         order = np.roll(order, -moved)
         joined = np.roll(joined, -moved)
     joined[-1] = False
-    group = np.empty(len(points), dtype=int)
+    group = np.empty(len(x), dtype=int)
     group[order] = np.concatenate([[0], np.cumsum(~joined[:-1])])
     heads = order[np.concatenate([[True], ~joined[:-1]])]
     sides = np.full((2, len(heads)), -1)
@@ -187,8 +213,14 @@ def _gap_to_next(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """Where the size of a function given by its node values is largest in each gap: value `(n,)` with its sign, and
-    offset `(n,)` from the gap's first node, radians; 0 or the gap where an end is the largest."""
+    """Where the size of a function given by its node values is largest in each gap; see `gap_peaks`.
+
+    - value: `(n,)`, with its sign
+    - offset: `(n,)`, from the gap's first node, radians; 0 or the gap where an end is the largest
+
+    >>> Peaks(np.array([0.5, -2.0]), np.zeros(2)).largest
+    2.0
+    """
 
     value: np.ndarray
     offset: np.ndarray
@@ -200,7 +232,12 @@ class Peaks:
 
 
 def gap_peaks(folded: Folded, values: np.ndarray, following: np.ndarray) -> Peaks:
-    """Peaks of the sinusoids with the given `values` at the nodes and `following` at the next ones, `(n,)` each."""
+    """Peaks of the sinusoids with the given `values` at the nodes and `following` at the next ones, `(n,)` each.
+
+    >>> folded = fold(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]))
+    >>> np.degrees(gap_peaks(folded, np.ones(4), np.ones(4)).offset).round(9)
+    array([22.5, 22.5, 22.5, 22.5])
+    """
     slope = (following - values) / folded.sine + values * folded._half_tangent
     size = np.hypot(values, slope)
     peak, offset = values.copy(), np.zeros(len(values))

@@ -13,36 +13,38 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_floating
-from .dual import dual_multipliers
-from .sectors import plane_points
+from ..arrays import one_per_row
+from .sectors import plane_inputs
 
 __all__ = ["exact_dual_square", "exact_lower_bound"]
 
 
-def exact_dual_square(points: Any, multipliers: Any) -> Fraction:
-    """`max |p|^2` over all directions, exactly; points `(N, 2)`, multipliers `(N,)`, float64 or `np.longdouble`.
+def exact_dual_square(x: Any, multipliers: Any) -> Fraction:
+    """`max |p|^2` over all directions, exactly; x `(N, 2)`, multipliers `(N,)`, float64 or `np.longdouble`.
 
     Some 30 microseconds a sample, and more where exponents differ widely. Errors as for `plane.dual_peak`.
+
+    >>> exact_dual_square([[1.0, 0.0], [0.0, 1.0]], [0.5, 1.0])
+    Fraction(5, 4)
     """
-    points = plane_points(points, zero=True)
-    multipliers = dual_multipliers(multipliers, points)
-    kept = np.any(points != 0, axis=1)
-    samples, points_scale = _integers(points[kept].ravel())
+    x = plane_inputs(x, zero=True)
+    multipliers = one_per_row(multipliers, x, "multipliers")
+    kept = np.any(x != 0, axis=1)
+    coordinates, x_scale = _integers(x[kept].ravel())
     weights, weights_scale = _integers(multipliers[kept])
-    samples = list(zip(samples[::2], samples[1::2], strict=True))
+    samples = list(zip(coordinates[::2], coordinates[1::2], weights, strict=True))
     if not samples:
         return Fraction(0)
-    edges = [(y, -x, w * x, w * y) for (x, y), w in zip(samples, weights, strict=True)]
+    edges = [(b, -a, w * a, w * b) for a, b, w in samples]
     edges += [(-a, -b, -c, -d) for a, b, c, d in edges]
     edges.sort(key=functools.cmp_to_key(_by_angle))
     first = edges[0]
     gx = gy = 0
     # on the arc that ends at the first edge, the active samples are those on the left of that edge, or just leaving
-    for (x, y), w in zip(samples, weights, strict=True):
-        side = first[0] * x + first[1] * y
-        if side > 0 or (side == 0 and first[0] * -y + first[1] * x > 0):
-            gx, gy = gx + w * x, gy + w * y
+    for a, b, w in samples:
+        side = first[0] * a + first[1] * b
+        if side > 0 or (side == 0 and first[0] * -b + first[1] * a > 0):
+            gx, gy = gx + w * a, gy + w * b
     best = Fraction(0)
     for k, edge in enumerate(edges):
         gx, gy = gx + edge[2], gy + edge[3]
@@ -51,25 +53,26 @@ def exact_dual_square(points: Any, multipliers: Any) -> Fraction:
         if (left > 0 and right > 0) or (left < 0 and right < 0):
             best = max(best, Fraction(gx * gx + gy * gy))
         else:
-            for x, y, *_ in (edge, after):
-                best = max(best, Fraction((gx * x + gy * y) ** 2, x * x + y * y))
-    return best / Fraction(points_scale * weights_scale) ** 2
+            for a, b, *_ in (edge, after):
+                best = max(best, Fraction((gx * a + gy * b) ** 2, a * a + b * b))
+    return best / Fraction(x_scale * weights_scale) ** 2
 
 
-def exact_lower_bound(points: Any, labels: Any, multipliers: Any) -> float:
+def exact_lower_bound(x: Any, y: Any, multipliers: Any) -> float:
     """A float that no interpolating network's squared norm lies below: `2 y . lambda / max |p|`, rounded down.
 
     A proof by exact arithmetic for the data as stored, whatever the multipliers, if `y . lambda > 0`; 0 otherwise.
-    labels: `(N,)`. Points are taken as float64. Errors as for `exact_dual_square`.
+    y: `(N,)`, the labels. x is taken as float64. Errors as for `exact_dual_square`.
+
+    >>> exact_lower_bound([[1.0, 0.0], [0.0, 2.0]], [3.0, 2.0], [2.0, 0.0])
+    6.0
     """
-    points = plane_points(points, zero=True)
-    multipliers = dual_multipliers(multipliers, points)
-    labels = np.asarray(as_floating(labels, "labels", least_ndim=1))
-    if labels.shape != (len(points),):
-        raise ValueError(f"labels has shape {labels.shape}; expected ({len(points)},), one for each sample")
-    square = exact_dual_square(points, multipliers)
-    pairs = zip(labels, multipliers, strict=True)
-    products = (Fraction(*y.as_integer_ratio()) * Fraction(*w.as_integer_ratio()) for y, w in pairs)
+    x = plane_inputs(x, zero=True)
+    multipliers = one_per_row(multipliers, x, "multipliers")
+    y = one_per_row(y, x, "y")
+    square = exact_dual_square(x, multipliers)
+    pairs = zip(y, multipliers, strict=True)
+    products = (Fraction(*label.as_integer_ratio()) * Fraction(*w.as_integer_ratio()) for label, w in pairs)
     value = 2 * sum(products, Fraction(0))
     if value <= 0 or square == 0:
         return 0.0

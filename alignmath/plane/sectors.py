@@ -1,18 +1,19 @@
-"""Sectors of a teacher in the plane: the geometry, and the odds of enough samples in each.
+"""Sectors of a teacher in the plane, and formula (12) of the min_norm paper: the odds of enough samples in each.
 
 The lines perpendicular to the teacher's hidden vectors cut the circle of inputs into sectors, on each of which f is
-linear (min_norm paper, Definition 5.1). Three samples in each make the teacher the minimum-norm interpolant (Theorem
-5.2; `plane.dual_certificate` proves it for a given set); formula (12) bounds the probability that each has three,
-which is also computed exactly here.
+linear (Definition 5.1: `teacher_sectors`). Three samples in each make the teacher the minimum-norm interpolant (Theorem
+5.2; `plane.dual_certificate` proves it for a given set); formula (12), `sector_probability_bound`, bounds the
+probability that each has three, which `sector_probability` computes exactly.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,9 @@ __all__ = [
     "gradient_parts",
     "kink_lines",
     "nonsilent",
+    "plane_inputs",
     "plane_neurons",
-    "plane_points",
+    "sector_borders",
     "sector_probabilities",
     "sector_probability",
     "sector_probability_bound",
@@ -37,11 +39,19 @@ SAME_ANGLE = 8 * float(np.finfo(float).eps)
 """Angles closer than this are one: what rounding does to equal angles, radians."""
 
 
-class Sectors(NamedTuple):
-    """The K sectors, in order around the circle; K is twice the number of distinct lines.
+@dataclass(frozen=True, eq=False)
+class Sectors:
+    """The K sectors, in order around the circle; K is twice the number of distinct lines. See `teacher_sectors`.
 
-    start, end: `(K,)`, the angles that bound them, `0 <= start < 2 pi`, `end > start`, radians. gradient: `(K, 2)`,
-    the gradient of f in each.
+    - start, end: `(K,)`, the angles that bound them, `0 <= start < 2 pi`, `end > start`, radians
+    - gradient: `(K, 2)`, the gradient of f in each
+
+    >>> from alignmath.networks import orthonormal
+    >>> teacher_sectors(orthonormal(2, 2)).gradient
+    array([[1., 1.],
+           [0., 1.],
+           [0., 0.],
+           [1., 0.]])
     """
 
     start: np.ndarray
@@ -54,29 +64,54 @@ def teacher_sectors(teacher: TwoLayer) -> Sectors:
 
     Lines that coincide to rounding are one. Neurons with a zero hidden vector or output weight are left out. Raises
     `ValueError` for a batch, for inputs not in the plane, and if no neuron is left.
+
+    >>> from alignmath.networks import regular_polygon
+    >>> sectors = teacher_sectors(regular_polygon(3))
+    >>> np.degrees(sectors.start).round(9)
+    array([ 30.,  90., 150., 210., 270., 330.])
     """
     hidden, output = plane_neurons(teacher, "teacher")
     lines, _ = kink_lines(hidden[nonsilent(hidden, output)])
-    start = np.concatenate([lines, lines + math.pi])
-    end = np.append(start[1:], start[0] + 2 * math.pi)
+    start, end = sector_borders(lines)
     middle = (start + end) / 2
     parts = gradient_parts(hidden, output, np.where(middle > math.pi, middle - 2 * math.pi, middle))
     return Sectors(start, end, parts[0] + parts[1])
 
 
+def sector_borders(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The angles `(2 L,)` at which the sectors between `lines (L,)`, in order in `[0, pi)`, start and end; radians.
+
+    >>> start, end = sector_borders(np.array([0.0, np.pi / 2]))
+    >>> np.degrees(end - start)
+    array([90., 90., 90., 90.])
+    """
+    start = np.concatenate([lines, lines + math.pi])
+    return start, np.append(start[1:], start[0] + 2 * math.pi)
+
+
 def sector_probabilities(teacher: TwoLayer) -> np.ndarray:
-    """Probability of each of the `teacher_sectors` for an input of uniform direction, `(K,)`; errors as for them."""
-    found = teacher_sectors(teacher)
-    return (found.end - found.start) / (2 * math.pi)
+    """Probability of each of the `teacher_sectors` for an input of uniform direction, `(K,)`; errors as for them.
+
+    >>> from alignmath.networks import TwoLayer
+    >>> sector_probabilities(TwoLayer([[1.0, 0.0], [1.0, 1.0]])).round(9)
+    array([0.125, 0.375, 0.125, 0.375])
+    """
+    sectors = teacher_sectors(teacher)
+    return (sectors.end - sectors.start) / (2 * math.pi)
 
 
 def sector_probability_bound(samples: int, probabilities: Any, least: int = 3) -> Any:
-    """Lower bound on the probability that each sector holds `least` of the samples, by the union bound.
+    """Lower bound on the probability that each sector holds `least` of the samples: formula (12), min_norm paper.
 
-    `1 - sum_i P(Binomial(samples, p_i) < least)`, which is formula (12) of the min_norm paper for `least` 3; negative
-    where it says nothing. samples: at most a million independent samples; probabilities: `(K,)`, of the sectors, sum 1.
+    `1 - sum_i P(Binomial(samples, p_i) < least)`, the union bound, with `least` 3 in the paper; negative where it says
+    nothing. samples: at most a million independent samples; probabilities: `(K,)`, of the sectors, sum 1.
     Returns a float, or a `Fraction`, exactly, if all the probabilities are `Fraction` (or int). Raises `ValueError` for
     probabilities that are negative or do not add up to 1.
+
+    >>> from alignmath.networks import regular_polygon
+    >>> shares = sector_probabilities(regular_polygon(3))
+    >>> [round(sector_probability_bound(samples, shares), 4) for samples in (20, 30, 40)]
+    [-0.972, 0.3833, 0.8359]
     """
     samples, least, shares = _checked(samples, probabilities, least, most=10**6)
     few = range(min(least, samples + 1))
@@ -92,6 +127,11 @@ def sector_probability(samples: int, probabilities: Any, least: int = 3) -> Any:
     products of series: `prod_i sum_{k >= least} (samples p_i)^k / k!` over the same from k = 0. All terms are positive
     and nothing cancels; values below 1e-300 may come out as 0. Costs `K samples^2` operations; up to 20,000 samples.
     With `Fraction` probabilities it counts in integers, and the answer is exact.
+
+    >>> sector_probability(3, [Fraction(1, 2), Fraction(1, 2)], least=1)
+    Fraction(3, 4)
+    >>> round(sector_probability(40, np.full(6, 1 / 6)), 4)
+    0.8403
     """
     samples, least, shares = _checked(samples, probabilities, least, most=20_000)
     if isinstance(shares, np.ndarray):
@@ -106,20 +146,31 @@ def sector_probability(samples: int, probabilities: Any, least: int = 3) -> Any:
     return Fraction(ways[samples], common**samples)
 
 
-def plane_points(points: Any, name: str = "points", *, zero: bool = False) -> np.ndarray:
-    """`points` as a float64 array `(N, 2)`; `ValueError` that calls it `name` if not, or for 0 unless `zero`."""
-    points = np.asarray(as_floating(points, name, least_ndim=2), dtype=float)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"{name} has shape {points.shape}; expected (N, 2), one sample a row")
-    if not zero and not np.all(np.any(points != 0, axis=1)):
-        row = int(np.argmin(np.any(points != 0, axis=1)))
-        raise ValueError(f"{name}[{row}] is the zero vector, which has no direction; leave it out")
-    return points
+def plane_inputs(x: Any, *, zero: bool = False) -> np.ndarray:
+    """The inputs x as a float64 array `(N, 2)`; `ValueError` for any other, and for a row 0 unless `zero`.
+
+    >>> plane_inputs([[3, 4]])
+    array([[3., 4.]])
+    """
+    x = np.asarray(as_floating(x, "x", least_ndim=2), dtype=float)
+    if x.ndim != 2 or x.shape[1] != 2:
+        raise ValueError(f"x has shape {x.shape}; expected (N, 2), one input a row")
+    if not zero and not np.all(np.any(x != 0, axis=1)):
+        row = int(np.argmin(np.any(x != 0, axis=1)))
+        raise ValueError(f"x[{row}] is the zero vector, which has no direction; leave it out")
+    return x
 
 
 def plane_neurons(network: TwoLayer, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Hidden vectors `(m, 2)` and output weights `(m,)` of one network, float64; `ValueError` for any other, and for
-    weights so large that sums of `|a_j| |b_j|` may overflow."""
+    """Hidden vectors `(m, 2)` and output weights `(m,)` of one network, float64.
+
+    `ValueError`, by the argument's `name`, for a batch, for inputs not in the plane, and for weights so large that sums
+    of `|a_j| |b_j|` may overflow.
+
+    >>> from alignmath.networks import TwoLayer
+    >>> plane_neurons(TwoLayer([[1.0, 2.0]], [3.0]), "teacher")
+    (array([[1., 2.]]), array([3.]))
+    """
     if network.batch or network.dimension != 2:
         raise ValueError(
             f"{name} has hidden weights of shape {tuple(network.hidden.shape)}; expected (m, 2), one network on inputs "
@@ -134,7 +185,11 @@ def plane_neurons(network: TwoLayer, name: str) -> tuple[np.ndarray, np.ndarray]
 
 
 def nonsilent(hidden: np.ndarray, output: np.ndarray) -> np.ndarray:
-    """Which neurons have both weights nonzero, `(m,)` bool; `ValueError` if none has."""
+    """Which neurons of a teacher have both weights nonzero, `(m,)` bool; `ValueError` if none has.
+
+    >>> nonsilent(np.array([[1.0, 0.0], [0.0, 0.0]]), np.ones(2))
+    array([ True, False])
+    """
     live = np.any(hidden != 0, axis=1) & (output != 0)
     if not np.any(live):
         raise ValueError("teacher has no neuron with both weights nonzero, so no sectors; pass another teacher")
@@ -143,7 +198,12 @@ def nonsilent(hidden: np.ndarray, output: np.ndarray) -> np.ndarray:
 
 def kink_lines(hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct lines perpendicular to the vectors `hidden (m, 2)`, none of them 0: angles in `[0, pi)`, `(L,)`,
-    in order, and the line of each vector, `(m,)` int."""
+    in order, and the line of each vector, `(m,)` int.
+
+    >>> lines, line = kink_lines(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, -2.0]]))
+    >>> np.degrees(lines), line
+    (array([ 0., 90.]), array([0, 1, 0]))
+    """
     across, along = hidden[:, 0], -hidden[:, 1]  # sine and cosine, a quarter turn ahead
     flipped = (across < 0) | ((across == 0) & (along < 0))
     angles = np.arctan2(np.abs(across), np.where(flipped, -along, along))
@@ -166,6 +226,11 @@ def gradient_parts(hidden: np.ndarray, output: np.ndarray, angles: np.ndarray) -
     A turn around the circle switches each neuron on once and off once: prefix sums over the sorted switches. The first
     summand is exact, because all that is added there is rounded to multiples of one power of 2 and fits 53 bits; the
     second adds up what was rounded off, at most `2^-51` of the whole a step. Costs one sort.
+
+    >>> exact, rounded_off = gradient_parts(np.array([[1.0, 0.0]]), np.array([2.0]), np.array([0.0, np.pi]))
+    >>> exact + rounded_off
+    array([[2., 0.],
+           [0., 0.]])
     """
     steps = output[:, None] * hidden
     power = math.frexp(float(np.abs(steps).sum()))[1]  # no partial sum exceeds 2^power
@@ -176,11 +241,12 @@ def gradient_parts(hidden: np.ndarray, output: np.ndarray, angles: np.ndarray) -
     order = np.argsort(turns, kind="stable")
     place = np.searchsorted(turns[order], angles, side="right")
     at_start = off < on  # switched off before it is switched on, so on at -pi
-    found = []
-    for part in (coarse, steps - coarse):
+
+    def summed(part: np.ndarray) -> np.ndarray:
         first = part[at_start].sum(axis=0, keepdims=True)
-        found.append(np.cumsum(np.concatenate([first, np.concatenate([part, -part])[order]]), axis=0)[place])
-    return found[0], found[1]
+        return np.cumsum(np.concatenate([first, np.concatenate([part, -part])[order]]), axis=0)[place]
+
+    return summed(coarse), summed(steps - coarse)
 
 
 def _checked(samples: Any, probabilities: Any, least: Any, *, most: int) -> tuple[int, int, Any]:

@@ -12,45 +12,68 @@ eq. (5)). Its multipliers lambda maximise `y . lambda` under `|p(u)| <= 1`, `p(u
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from alignmath.arrays import as_floating, as_number
+from alignmath.arrays import as_number, input_rows, one_per_row
+from alignmath.extras import needs
+from alignmath.networks import TwoLayer
 from alignmath.plane.arrangements import activation_patterns, facets
 from alignmath.plane.dual import activation_wedges
 
-from .solution import NotCertified
+from ..runs import Run, Status
+from .solution import NotCertified, balanced
 
-__all__ = ["Lifted", "lifted"]
+__all__ = ["Lifted", "LiftedStatus", "lifted"]
 
 _THIN = 1e-4  # sine of the angle from inside a cone to its farthest facet below which the solver needs help
 _SMALL = 1e-7  # relative length below which a neuron is rounding
 
 
-@dataclass(frozen=True)
-class Lifted:
+class LiftedStatus(Status):
+    """What the solver says of its own answer.
+
+    >>> LiftedStatus.INACCURATE == 1
+    True
+    """
+
+    OPTIMAL = 0, "The solver met its tolerances: certify the answer by its multipliers and residuals."
+    INACCURATE = 1, "The solver met looser tolerances only: certify the answer, or try another solver or fewer samples."
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lifted(Run):
     """Solution of the lifted program: `f(x) = sum_k signs_k relu(vectors_k . x)`; see `lifted`.
 
-    vectors: `(K, d)`, `c_k u_k` up to sign, in the cone of their pattern but for the solver's rounding; one for each
-    pattern and sign whose length is above 1e-7 of the longest, or of the largest `|y_i| / |x_i|` where that is more.
-    signs: `(K,)`, 1 or -1. multipliers: `(N,)`, lambda with `|p| <= 1` but for rounding. status: cvxpy's, "optimal" or
-    "optimal_inaccurate". value: of the objective at the solver's solution.
+    - vectors: `(K, d)`, `c_k u_k` up to sign, in the cone of their pattern but for the solver's rounding; one for each
+      pattern and sign whose length is above 1e-7 of the longest, or of the largest `|y_i| / |x_i|` where that is more
+    - signs: `(K,)`, 1 or -1
+    - multipliers: `(N,)`, lambda with `|p| <= 1` but for rounding
+    - value: float, of the objective at the solver's solution
+    - status: `LiftedStatus`
+    - seconds: float, wall time
+
+    >>> lifted([[1.0, 0.0]], [0.0]).vectors.shape
+    (0, 2)
     """
 
     vectors: np.ndarray
     signs: np.ndarray
     multipliers: np.ndarray
-    status: str
     value: float
 
+    @property
+    def network(self) -> TwoLayer:
+        """The balanced network, `|a_k| = |b_k|`; one silent neuron if K is 0."""
+        return balanced(self.vectors, self.signs)
 
-def lifted(
-    points: Any, labels: Any, *, penalty: float | None = None, solver: str = "CLARABEL", naive: bool = False
-) -> Lifted:
-    """Least `sum |c_k|` that interpolates `labels (N,)` at `points (N, d)`, none of them 0, any d.
+
+def lifted(x: Any, y: Any, *, penalty: float | None = None, solver: str = "CLARABEL", naive: bool = False) -> Lifted:
+    """Least `sum |c_k|` that interpolates the labels `y (N,)` at `x (N, d)`, none of them 0, any d.
 
     penalty: minimise `1/(2n) |f - y|^2 + penalty sum |c_k|` instead, whose multipliers are `(y - f) / (n penalty)`,
     here without the error of that division.
@@ -58,36 +81,51 @@ def lifted(
 
     The answer is the solver's: certify it by its multipliers and residuals. Raises `ValueError` for bad input and more
     than 20,000 patterns (see `arrangements.activation_patterns`), `NotCertified` if the solver finds no solution: none
-    exists if samples of one ray contradict each other, or opposite ones the linearity of `f(x) - f(-x)`.
+    exists if samples of one ray contradict each other, or opposite ones the linearity of `f(x) - f(-x)`. Raises
+    `ImportError` that names the extra `convex` where cvxpy is missing.
+
+    >>> round(lifted([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0]).value, 4)
+    1.4142
     """
-    points, labels = _samples(points, labels)
+    started = time.perf_counter()
+    x, y = _samples(x, y)
     beta = None if penalty is None else as_number(penalty, "penalty", above=True)
-    lengths = np.linalg.norm(points, axis=1)
-    units, heights = points / lengths[:, None], labels / lengths  # f is positively homogeneous
+    lengths = np.linalg.norm(x, axis=1)
+    units, heights = x / lengths[:, None], y / lengths  # f is positively homogeneous
     size = float(np.abs(heights).max())
     if size == 0:
-        return Lifted(np.zeros((0, points.shape[1])), np.zeros(0), np.zeros(len(points)), "optimal", 0.0)
+        return Lifted(
+            vectors=np.zeros((0, x.shape[1])),
+            signs=np.zeros(0),
+            multipliers=np.zeros(len(x)),
+            value=0.0,
+            status=LiftedStatus.OPTIMAL,
+            seconds=time.perf_counter() - started,
+        )
     heights = heights / size
-    weights = None if beta is None else size / (len(points) * beta) * lengths**2
+    weights = None if beta is None else size / (len(x) * beta) * lengths**2
     vectors, multipliers, status, value = _solved(units, heights, weights, solver, naive)
     long = np.linalg.norm(vectors, axis=1)
     kept = long > _SMALL * max(1.0, long.max())
     signs = np.repeat([1.0, -1.0], len(vectors) // 2)
     scale = size if beta is None else size * beta
-    return Lifted(size * vectors[kept], signs[kept], multipliers / lengths, status, scale * value)
+    return Lifted(
+        vectors=size * vectors[kept],
+        signs=signs[kept],
+        multipliers=multipliers / lengths,
+        value=scale * value,
+        status=status,
+        seconds=time.perf_counter() - started,
+    )
 
 
-def _samples(points: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    points = np.asarray(as_floating(points, "points", least_ndim=2), dtype=float)
-    labels = np.asarray(as_floating(labels, "labels", least_ndim=1), dtype=float)
-    if points.ndim != 2:
-        raise ValueError(f"points has shape {points.shape}; expected (N, d), one sample a row")
-    if labels.shape != (len(points),):
-        raise ValueError(f"labels has shape {labels.shape}; expected ({len(points)},), one for each point")
-    zero = ~np.any(points != 0, axis=1)
+def _samples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    x = input_rows(x)
+    y = one_per_row(y, x, "y").astype(float)
+    zero = ~np.any(x != 0, axis=1)
     if np.any(zero):
-        raise ValueError(f"points[{int(np.argmax(zero))}] is the zero vector, where every f is 0; leave it out")
-    return points, labels
+        raise ValueError(f"x[{int(np.argmax(zero))}] is the zero vector, where every f is 0; leave it out")
+    return x, y
 
 
 def _cones(units: np.ndarray, naive: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,10 +134,12 @@ def _cones(units: np.ndarray, naive: bool) -> tuple[np.ndarray, np.ndarray, np.n
     plane = units.shape[1] == 2
     start = end = np.zeros(0)
     if plane:
-        start, end, active = activation_wedges(units)
+        wedges = activation_wedges(units)
+        start, end, active = wedges.start, wedges.end, wedges.active
         inner = np.stack([np.cos((start + end) / 2), np.sin((start + end) / 2)], axis=1)
     else:
-        active, inner = activation_patterns(units)
+        cells = activation_patterns(units)
+        active, inner = cells.active, cells.directions
     if plane and not naive:
         owner = np.tile(np.arange(len(active)), 2)
         normals = np.concatenate(
@@ -121,11 +161,12 @@ def _cones(units: np.ndarray, naive: bool) -> tuple[np.ndarray, np.ndarray, np.n
 
 def _solved(
     units: np.ndarray, heights: np.ndarray, weights: np.ndarray | None, solver: str, naive: bool
-) -> tuple[np.ndarray, np.ndarray, str, float]:
+) -> tuple[np.ndarray, np.ndarray, LiftedStatus, float]:
     """Vectors `(2 K, d)`, the positive ones first, multipliers, status and value of the program.
 
     With `weights` the objective is `sum |c_k| + 1/2 sum_i weights_i (f_i - heights_i)^2` instead of interpolation.
     """
+    needs("cvxpy", "convex")
     import cvxpy as cp
     from scipy import sparse
 
@@ -134,11 +175,11 @@ def _solved(
     active, owner, normals = _cones(units, naive)
     (cones, count), dimension = active.shape, units.shape[1]
 
-    def products(row: np.ndarray, cone: np.ndarray, factors: np.ndarray, rows: int) -> sparse.csr_array:
+    def products(row: np.ndarray, cone: np.ndarray, factors: np.ndarray, count: int) -> sparse.csr_array:
         """The matrix of `row += factors . vector of the cone`, for each of the triples."""
         column = cone[:, None] * dimension + np.arange(dimension)
         entries = (factors.reshape(-1), (np.repeat(row, dimension), column.reshape(-1)))
-        return sparse.csr_array(entries, (rows, cones * dimension))
+        return sparse.csr_array(entries, (count, cones * dimension))
 
     cone, sample = np.nonzero(active)
     values = products(sample, cone, units[sample], count)
@@ -164,10 +205,11 @@ def _solved(
     if problem.status in ("infeasible", "infeasible_inaccurate"):
         raise NotCertified(
             f"{solver} ended with status {problem.status}: no network interpolates samples of one ray with different "
-            "labels over lengths, or opposite samples whose f(x) - f(-x) are not linear in x; correct the labels, or "
+            "labels over lengths, or opposite samples whose f(x) - f(-x) are not linear in x; correct y, or "
             "pass a penalty"
         )
     if problem.status not in ("optimal", "optimal_inaccurate"):
         raise NotCertified(f"{solver} ended with status {problem.status}; pass another solver, or fewer samples")
     value: Any = problem.value
-    return np.asarray(vectors.value), -np.asarray(interpolates.dual_value), str(problem.status), float(value)
+    status = LiftedStatus.OPTIMAL if problem.status == "optimal" else LiftedStatus.INACCURATE
+    return np.asarray(vectors.value), -np.asarray(interpolates.dual_value), status, float(value)

@@ -1,7 +1,7 @@
 """Neurons of a minimum-norm network in the plane: merged within gaps, shared between opposite directions, polished.
 
-Kinks sit in the gaps between folded samples (`alignmath.folding`). Neurons of one sign whose kinks lie in one closed
-gap add up to a single one with the same values at every sample and no larger `sum |c_k|`.
+Kinks sit in the gaps between folded samples (`alignmath.plane.folding`). Neurons of one sign whose kinks lie in one
+closed gap add up to a single one with the same values at every sample and no larger `sum |c_k|`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,16 @@ _EPS = float(np.finfo(float).eps)
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """k neurons with kinks `offset` radians into the gaps of index `gap`: signed `mass`, unit `direction (k, 2)`; the
-    others `(k,)`."""
+    """k neurons by their kinks in the gaps of folded samples.
+
+    - gap, offset: `(k,)`, the index of the gap of each kink, and how far into it, radians
+    - direction: `(k, 2)`, unit vectors
+    - mass: `(k,)`, signed
+
+    >>> neurons = Neurons(np.array([0]), np.array([0.0]), np.array([[1.0, 0.0]]), np.array([-4.0]))
+    >>> neurons.cost, neurons.network.hidden
+    (4.0, array([[2., 0.]]))
+    """
 
     gap: np.ndarray
     offset: np.ndarray
@@ -57,9 +65,14 @@ class Neurons:
 
 
 class Masses(NamedTuple):
-    """Signed masses with kinks `offset` radians into the gaps of index `gap`; all `(k,)`.
+    """Signed masses by their kinks in the gaps of folded samples.
 
-    turn: 0 for masses yet to be shared between the two directions of a kink, else the side they are on.
+    - gap, offset: `(k,)`, the index of the gap of each kink, and how far into it, radians
+    - turn: `(k,)`, 0 for masses yet to be shared between the two directions of a kink, else the side they are on
+    - mass: `(k,)`
+
+    >>> len(Masses(*np.zeros((4, 2))).mass)
+    2
     """
 
     gap: np.ndarray
@@ -70,7 +83,13 @@ class Masses(NamedTuple):
 
 def merged(folded: Folded, masses: Masses) -> Masses:
     """The masses with at most one of each sign and turn inside a gap, and then none at its ends (but at the wrap, where
-    the side changes its name)."""
+    the side changes its name).
+
+    >>> from alignmath.plane.folding import fold
+    >>> masses = Masses(np.array([1, 1]), np.array([0.2, 0.4]), np.zeros(2), np.ones(2))
+    >>> merged(fold(np.eye(2)), masses).offset.round(9)
+    array([0.3])
+    """
     gap, offset, turn, mass = masses
     n = len(folded.sine)
     parts = []
@@ -115,6 +134,9 @@ def shared(mass: np.ndarray, directions: np.ndarray, total: np.ndarray) -> np.nd
 
     Of very many masses most are put on one side or the other as they come, the largest first, so as to approach the
     total; a linear program shares the rest. Infinite where no shares have that total.
+
+    >>> shared(np.array([2.0, 1.0]), np.eye(2), np.array([1.0, -1.0]))
+    array([ 1., -1.])
     """
     k = len(mass)
     if k > _SHARED:
@@ -150,15 +172,16 @@ def _least_shares(mass: np.ndarray, directions: np.ndarray, total: np.ndarray) -
     columns = np.concatenate([directions, directions, -directions]).T
     cost = np.concatenate([np.zeros(k), np.ones(2 * k)])
     bounds = np.concatenate([np.stack([-size, size], axis=1), np.tile([0, np.inf], (2 * k, 1))])
-    found = linprog(cost, A_eq=columns, b_eq=total / scale, bounds=bounds, method="highs-ds")
-    if found.status != 0:  # the directions of all neurons lie on one line, and the total does not
+    program = linprog(cost, A_eq=columns, b_eq=total / scale, bounds=bounds, method="highs-ds")
+    if program.status != 0:  # the directions of all neurons lie on one line, and the total does not
         return np.full(k, np.inf)
-    d = scale * (found.x[:k] + found.x[k : 2 * k] - found.x[2 * k :])
+    shares = program.x
+    d = scale * (shares[:k] + shares[k : 2 * k] - shares[2 * k :])
     inner = np.abs(np.abs(d) - np.abs(mass)) > 1e-9 * np.abs(mass)
     for moved in (inner, np.ones(k, dtype=bool)):  # the program's equations hold to its tolerance: now to rounding
         if moved.any() and np.abs(total - d @ directions).max() > 4 * _EPS * scale:
-            rows = directions[moved] * np.abs(mass[moved, None])
-            d[moved] += np.abs(mass[moved]) * np.linalg.lstsq(rows.T, total - d @ directions, rcond=None)[0]
+            vectors = directions[moved] * np.abs(mass[moved, None])
+            d[moved] += np.abs(mass[moved]) * np.linalg.lstsq(vectors.T, total - d @ directions, rcond=None)[0]
     return d if np.abs(total - d @ directions).max() <= 100 * _EPS * scale else np.full(k, np.inf)
 
 
@@ -167,17 +190,23 @@ def polished(neurons: Neurons, folded: Folded, units: np.ndarray, heights: np.nd
 
     f is linear in the vectors `c_k u_k` while kinks stay in their gaps: least squares, over all samples. Neurons of
     relative size 1e-9 are left out if the others then do as well.
+
+    >>> from alignmath.plane.folding import fold
+    >>> neurons = Neurons(np.array([3]), np.array([0.14]), np.array([[0.6, 0.8]]), np.array([1.4]))
+    >>> moved = polished(neurons, fold(np.eye(2)), np.eye(2), np.ones(2))
+    >>> moved.network(np.eye(2)).round(12)
+    array([1., 1.])
     """
     size = np.abs(neurons.mass)
     large = neurons.only(size > 1e-9 * size.sum())
     aim = 80 * _EPS * neurons.cost
     best, least = neurons, float(np.abs(heights - evaluate(neurons.network, units)).max())
     for start in [large, neurons] if len(large.mass) < len(size) else [neurons]:
-        found, residual = _polish(start, folded, units, heights, aim)
+        moved, residual = _polish(start, folded, units, heights, aim)
         if residual <= aim:
-            return found
+            return moved
         if residual < least:
-            best, least = found, residual
+            best, least = moved, residual
     return best
 
 

@@ -1,6 +1,6 @@
 """The constraints `|p| <= 1` of the folded dual function as a linear program on HiGHS, with cuts at its peaks.
 
-The even part of p is given by its values eta at the nodes of `alignmath.folding`, its odd part is `q . u` with
+The even part of p is given by its values eta at the nodes of `alignmath.plane.folding`, its odd part is `q . u` with
 `q = B' eta / 2` (and half the sum of `kappa w` over antipodal pairs): the constraint is `|hat(eta)| + |q . u| <= 1` at
 every angle. Each row has two node values, all between -1 and 1, so that multipliers of the samples in hundreds of
 thousands never enter. Rows start at the nodes; the peaks of the gaps that exceed 1 are added, and the program solved
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from alignmath.plane.folding import EXTENDED, Folded, Peaks, gap_peaks
+from alignmath.plane.folding import EXTENDED, Folded, Peaks, cross, gap_peaks
 
 __all__ = ["NodeProgram", "two_pairs"]
 
@@ -27,6 +27,13 @@ class NodeProgram:
     needs no rows: where it is, every node has a row for both signs of `q . u`.
     centred: instead of the objective, the least z with `|p| <= z` in all rows but those given a sign; no rows of nodes
     but those added.
+
+    >>> from alignmath.plane.folding import fold
+    >>> folded = fold(np.eye(2))
+    >>> nodes = len(folded.sine)
+    >>> program = NodeProgram(folded, two_pairs(folded), np.ones(nodes), np.zeros(nodes + 2), odd_part=False)
+    >>> program.run()
+    'optimal'
     """
 
     def __init__(
@@ -76,8 +83,8 @@ class NodeProgram:
     def _fixed_rows(self) -> None:
         """`2 q = B' eta + sum kappa w`, and phantoms without multipliers."""
         folded, n = self.folded, self.count
-        rows = np.abs(self.odd_rows).max(axis=1).astype(float)
-        self.row_scale = float(np.median(rows[rows > 0])) if np.any(rows > 0) else 1.0
+        sizes = np.abs(self.odd_rows).max(axis=1).astype(float)
+        self.row_scale = float(np.median(sizes[sizes > 0])) if np.any(sizes > 0) else 1.0
         for axis in range(2):
             values = np.concatenate([self.odd_rows[:, axis], folded.nodes[self.pairs, axis], -2.0 * np.eye(2)[axis]])
             values = values.astype(float) / self.row_scale
@@ -147,9 +154,9 @@ class NodeProgram:
             return "infeasible"
         if status != self._optimal:
             return str(self.solver.modelStatusToString(status))
-        found = self.solver.getSolution()
-        self.columns, self.column_duals = np.array(found.col_value), np.array(found.col_dual)
-        self.row_duals = np.array(found.row_dual)
+        solution = self.solver.getSolution()
+        self.columns, self.column_duals = np.array(solution.col_value), np.array(solution.col_dual)
+        self.row_duals = np.array(solution.row_dual)
         return "optimal"
 
     @property
@@ -195,9 +202,9 @@ class NodeProgram:
         if free.any():
             chosen = np.flatnonzero(free & (size <= np.median(size[free]) * 4))
             room = np.clip(1 - sizes[chosen], 0, 1).astype(float) + 1e-9
-            rows = (self.odd_rows[chosen] * room[:, None]).astype(float)
+            scaled = (self.odd_rows[chosen] * room[:, None]).astype(float)
             wrong = (q - self.odd_value(eta, kappa)).astype(float)
-            eta[chosen] += room * np.linalg.lstsq(rows.T, 2 * wrong, rcond=None)[0]
+            eta[chosen] += room * np.linalg.lstsq(scaled.T, 2 * wrong, rcond=None)[0]
         q = self.odd_value(eta, kappa)
         return eta, q, max(peak.largest for _, peak in self.peaks(eta, q))
 
@@ -217,25 +224,29 @@ class NodeProgram:
     def cut(self, peaks: list[tuple[int, Peaks]]) -> bool:
         """Add the peaks above 1 as rows; False if there is none."""
         phantom, gaps = self.folded.phantom, self.folded.gaps
-        found = False
+        added = False
         for turn, peak in peaks if self.odd_part else peaks[:1]:
             excess = np.abs(peak.value).astype(float) - 1
             inside = ((peak.offset > 0) | phantom) & ((peak.offset < gaps) | np.roll(phantom, -1))  # ends are bounded
             over = np.flatnonzero((excess > max(1e-13, 1e-4 * excess.max())) & inside)
             if len(over):
-                found = True
+                added = True
                 self.add_cuts(over, peak.offset[over], np.full(len(over), turn if self.odd_part else 0))
-        return found
+        return added
 
 
 def two_pairs(folded: Folded) -> np.ndarray:
-    """Nodes of up to two antipodal pairs, far apart: their labels fix v as far as any do."""
+    """Nodes of up to two antipodal pairs, far apart: their labels fix v as far as any do.
+
+    >>> from alignmath.plane.folding import fold
+    >>> two_pairs(fold(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])))
+    array([0])
+    """
     pairs = np.flatnonzero(folded.antipodal)
     if len(pairs) < 2:
         return pairs
     nodes = folded.nodes[pairs]
-    crosses = nodes[0, 0] * nodes[:, 1] - nodes[0, 1] * nodes[:, 0]
-    return pairs[[0, int(np.argmax(np.abs(crosses)))]]
+    return pairs[[0, int(np.argmax(np.abs(cross(nodes[0], nodes))))]]
 
 
 def _on_sinusoids(folded: Folded, eta: np.ndarray) -> np.ndarray:
@@ -252,9 +263,8 @@ def _on_sinusoids(folded: Folded, eta: np.ndarray) -> np.ndarray:
         values = eta[places % n]
         known = (0, count + 1) if count == 1 else (1, 2)
         a, b = nodes[known[0]], nodes[known[1]]
-        whole = a[0] * b[1] - a[1] * b[0]
-        left = (nodes[:, 0] * b[1] - nodes[:, 1] * b[0]) / whole
-        right = (a[0] * nodes[:, 1] - a[1] * nodes[:, 0]) / whole
+        whole = cross(a, b)
+        left, right = cross(nodes, b) / whole, cross(a, nodes) / whole
         eta[places % n] = left * values[known[0]] + right * values[known[1]]
     if len(np.flatnonzero(~phantom)) == 1:
         eta[~phantom] = 0  # half a turn on the sinusoid is its opposite, and the even part is the same

@@ -10,6 +10,7 @@ First q is held at 0, which leaves n bounded variables and two equations; the op
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +35,23 @@ _SPREAD = 60
 _FEW = 3000
 """Up to so many nodes an open gap is a reason to let q go; beyond, only shares that are not to be had."""
 _EPS = np.finfo(float).eps
+_VALUE = operator.itemgetter(0)
 
 
 @dataclass(frozen=True, eq=False)
 class NodeSolution:
-    """neurons, and the dual: `multipliers (N,)` of the samples (extended) with `|p| <= 1`; `value`: y . multipliers.
+    """Neurons that interpolate, and the dual that bounds their cost from below; see `solve_nodes`.
 
-    even_cost: of the even part, below that of the neurons where opposite directions could not share it.
-    rounding: whether second differences were taken for rounding of the labels. rounds, iterations: of cuts, and of the
-    simplex method.
+    - neurons: `Neurons`
+    - multipliers: `(N,)`, of the samples, extended, with `|p| <= 1`
+    - value: float, `y . multipliers`
+    - even_cost: float, of the even part, below that of the neurons where opposite directions could not share it
+    - rounding: bool, whether second differences were taken for rounding of the labels
+    - rounds, iterations: ints, of cuts, and of the simplex method
+
+    >>> from alignmath.plane.folding import fold
+    >>> solve_nodes(fold(np.eye(2)), np.ones(2), 1e-8).neurons.network.width
+    1
     """
 
     neurons: Neurons
@@ -60,14 +69,20 @@ def solve_nodes(folded: Folded, heights: np.ndarray, tolerance: float, *, roundi
     rounding: take second differences of the labels that rounding of the labels explains for 0, as those of a teacher
     are between its kinks; where samples are so close that this costs more than the tolerance, pass False.
     `NotCertified` if the linear program fails; whether the gap is small is for the caller to judge.
+
+    >>> from alignmath.plane.folding import fold
+    >>> solution = solve_nodes(fold(np.eye(2)), np.ones(2), 1e-8)
+    >>> round(solution.neurons.cost, 9), round(float(solution.value), 9)
+    (1.414213562, 1.414213562)
     """
     problem = _Problem(folded, heights, tolerance, rounding)
-    found = problem.solved(odd_part=False)
-    unshared = not found.neurons.cost <= found.even_cost * (1 + 0.1 * tolerance)
-    open_gap = not abs(found.neurons.cost - found.value) <= 0.5 * tolerance * found.value or found.value <= 0
+    solution = problem.solved(odd_part=False)
+    cost = solution.neurons.cost
+    unshared = not cost <= solution.even_cost * (1 + 0.1 * tolerance)
+    open_gap = not abs(cost - solution.value) <= 0.5 * tolerance * solution.value or solution.value <= 0
     if unshared or (open_gap and len(folded.sine) <= _FEW):
-        found = problem.solved(odd_part=True)
-    return found
+        return problem.solved(odd_part=True)
+    return solution
 
 
 def worth_keeping(folded: Folded, heights: np.ndarray) -> np.ndarray | None:
@@ -75,6 +90,10 @@ def worth_keeping(folded: Folded, heights: np.ndarray) -> np.ndarray | None:
 
     Those at kinks with three neighbours on each side, some spread evenly, and some pairs of neighbours on different
     sides, which determine the linear part. None if too few can be left out to be worth the trouble.
+
+    >>> from alignmath.plane.folding import fold
+    >>> worth_keeping(fold(np.eye(2)), np.ones(2)) is None
+    True
     """
     n = len(folded.sine)
     if n < _MANY:
@@ -159,7 +178,7 @@ class _Problem:
             if (status := program.run()) != "optimal":
                 raise NotCertified(f"HiGHS ended with status '{status}'; pass method=\"lifting\"")
             own = self._value(program, False)
-            best, multipliers = max((best, multipliers), own, self._value(program, True), key=lambda found: found[0])
+            best, multipliers = max((best, multipliers), own, self._value(program, True), key=_VALUE)
             even, v = self._even_masses(program)
             left = float(np.abs(even.mass).sum()) - best
             if not program.boxed:
@@ -168,9 +187,7 @@ class _Problem:
             if left <= 0.45 * self.tolerance * best and not program.boxed:
                 break
             if stalled == _STALLED:
-                value, found = self._centred(program)
-                if value > best:
-                    best, multipliers = value, found
+                best, multipliers = max((best, multipliers), self._centred(program), key=_VALUE)
                 break
             if not self._loosen(program) + program.cut(program.values()[3]):
                 break
@@ -206,20 +223,21 @@ class _Problem:
     def _centred(self, program: NodeProgram) -> tuple[float, np.ndarray]:
         """A dual in the middle of the optimal ones: where there are many, the program wanders from one to the next,
         each with a new peak. What bears a mass stays at 1, and all that is in other gaps becomes as small as can be."""
-        rows = self._rows(program)
-        bears = np.abs(rows.mass) > 1e-9 * np.abs(rows.mass).sum()
-        beside = np.isin(rows.gap, rows.gap[bears])  # cannot be small
+        masses = self._row_masses(program)
+        bears = np.abs(masses.mass) > 1e-9 * np.abs(masses.mass).sum()
+        beside = np.isin(masses.gap, masses.gap[bears])  # cannot be small
         middle = NodeProgram(
             self.folded, self.pairs, np.full(len(self.cost), 4.0), np.zeros(0), odd_part=program.odd_part, centred=True
         )
-        sign = np.where(bears, np.sign(rows.mass), 0)[beside]
-        middle.add_cuts(rows.gap[beside], rows.offset[beside], rows.turn[beside], sign, slack=0.05 * self.tolerance)
-        middle.add_cuts(rows.gap[~beside], rows.offset[~beside], rows.turn[~beside])
+        gap, offset, turn, mass = masses
+        sign = np.where(bears, np.sign(mass), 0)[beside]
+        middle.add_cuts(gap[beside], offset[beside], turn[beside], sign, slack=0.05 * self.tolerance)
+        middle.add_cuts(gap[~beside], offset[~beside], turn[~beside])
         best: tuple[float, np.ndarray] = (-np.inf, np.zeros(0))
         for _ in range(_ROUNDS // 2):
             if middle.run() != "optimal":
                 break
-            best = max(best, self._value(middle, False), key=lambda found: found[0])
+            best = max(best, self._value(middle, False), key=_VALUE)
             peaks = middle.values()[3]
             if max(peak.largest for _, peak in peaks) <= 1 + 0.1 * self.tolerance or not middle.cut(peaks):
                 break
@@ -227,8 +245,8 @@ class _Problem:
 
     def _even_masses(self, program: NodeProgram) -> tuple[Masses, np.ndarray]:
         """Gaps, offsets, turns and signed masses from the program's multipliers, merged in each gap; and v."""
-        rows = self._rows(program)
-        masses = Masses(*(column[rows.mass != 0] for column in rows))
+        every = self._row_masses(program)
+        masses = Masses(*(column[every.mass != 0] for column in every))
         fixed = program.row_duals[: program.fixed_rows] * self.cost_scale
         if not program.odd_part:
             values, fixed = self._refined(program, masses.gap, masses.offset, masses.mass, fixed)
@@ -236,7 +254,7 @@ class _Problem:
         v = (self.v + fixed[:2] / program.row_scale).astype(float)
         return merged(self.folded, masses), v
 
-    def _rows(self, program: NodeProgram) -> Masses:
+    def _row_masses(self, program: NodeProgram) -> Masses:
         """Every bound of a node and every cut, with the mass it bears, mostly 0."""
         n = len(self.cost)
         real = np.flatnonzero(~self.folded.phantom)
@@ -325,8 +343,8 @@ def _noise(folded: Folded, even: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _robust_start(folded: Folded, even: np.ndarray, pairs: np.ndarray, odd: np.ndarray) -> np.ndarray:
     """v `(2,)` of least `sum |b - B v|`, about, by reweighted least squares; exact where most rows can vanish."""
-    rows = np.any(folded.odd_rows != 0, axis=1) & ~folded.near_phantom
-    b, big = folded.second_difference(even)[rows], folded.odd_rows[rows]
+    used = np.any(folded.odd_rows != 0, axis=1) & ~folded.near_phantom
+    b, big = folded.second_difference(even)[used], folded.odd_rows[used]
     basis, start = np.eye(2, dtype=EXTENDED), np.zeros(2, dtype=EXTENDED)
     if len(pairs):
         fixed = folded.nodes[pairs].astype(float)
@@ -337,7 +355,7 @@ def _robust_start(folded: Folded, even: np.ndarray, pairs: np.ndarray, odd: np.n
         basis = np.array([[-fixed[0, 1]], [fixed[0, 0]]]).astype(EXTENDED)
     if not len(b):
         return start
-    noise = _noise(folded, even, start)[rows]
+    noise = _noise(folded, even, start)[used]
     change = np.zeros(basis.shape[1], dtype=EXTENDED)
     matrix, target = big @ basis, b - big @ start
     matrix = np.where(np.abs(matrix) > 1e-12 * np.abs(big).max(), matrix, 0)

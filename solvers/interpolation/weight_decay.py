@@ -9,7 +9,7 @@ interpolant (min_norm paper, Section 6).
 
 from __future__ import annotations
 
-import time as clock
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +18,12 @@ import numpy as np
 
 from alignmath.arrays import Array, as_number
 from alignmath.networks import TwoLayer
-from alignmath.plane.arrangements import largest_on_cells
-from alignmath.plane.dual import arc_peaks, dual_peak
+from alignmath.plane.dual import arc_peaks
 
+from ..runs import Run, as_tolerance
 from .lifting import lifted
-from .minimum_norm import checked_samples
-from .solution import NotCertified
+from .samples import checked_samples, peak_size
+from .solution import NotCertified, SolutionStatus, balanced
 
 __all__ = ["PenalizedSolution", "largest_penalty", "penalized", "penalty_path"]
 
@@ -31,13 +31,24 @@ _ROUNDS = 100
 _EPS = float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True)
-class PenalizedSolution:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PenalizedSolution(Run):
     """An optimal network of the regularised problem and its certificate; see `penalized`.
 
-    network: balanced, `|output_j| = |hidden_j|`. objective, squared_norm, mean_square: of the network, the last being
-    `1/n sum (f(x_i) - y_i)^2`. dual: `(N,)`, with `|p| <= 1` in every direction. lower_bound: of the objective, from
-    the dual. gap: what the objective exceeds it by, relative to it. penalty: beta. rounds: of added directions.
+    - network: `TwoLayer`, balanced, `|output_j| = |hidden_j|`
+    - objective, squared_norm: floats, of the network
+    - mean_square: float, `1/n sum (f(x_i) - y_i)^2`
+    - dual: `(N,)`, the certificate: multipliers with `|p| <= 1` in every direction
+    - lower_bound: float, of the objective, from the dual
+    - gap: float, what the objective exceeds it by, relative to it
+    - penalty: float, beta
+    - rounds: int, of added directions
+    - status: `SolutionStatus`
+    - seconds: float, wall time
+
+    >>> solution = penalized([[1.0, 0.0]], [2.0], 0.5)
+    >>> round(solution.objective, 9), solution.dual.round(9), solution.status.name
+    (0.875, array([1.]), 'CERTIFIED')
     """
 
     network: TwoLayer
@@ -49,16 +60,18 @@ class PenalizedSolution:
     gap: float
     penalty: float
     rounds: int
-    seconds: float
 
 
 def largest_penalty(x: Any, y: Any) -> float:
     """The least beta from which on the zero network is optimal: `max |sum_i y_i relu(u . x_i)| / n` over directions u.
 
     x: `(N, d)`; y: `(N,)`. Errors as for `penalized`.
+
+    >>> largest_penalty([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0])
+    0.5
     """
-    points, labels = checked_samples(x, y)
-    return _peak(points, labels) / len(points)
+    x, y = checked_samples(x, y)
+    return peak_size(x, y) / len(x)
 
 
 def penalized(
@@ -72,58 +85,65 @@ def penalized(
     tolerance: largest relative gap to accept.
 
     Raises `ValueError` for bad data (a label other than 0 at x = 0 is refused as in `min_norm`), and `NotCertified` if
-    the gap exceeds the tolerance.
+    the gap exceeds the tolerance. The lifting needs cvxpy: `ImportError` that names the extra `convex`.
+
+    >>> solution = penalized([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], 0.1)
+    >>> round(solution.squared_norm, 6), round(solution.mean_square, 6)  # without the penalty 2.828427 and 0
+    (2.428427, 0.02)
     """
-    points, labels = checked_samples(x, y)
-    beta, tolerance = as_number(penalty, "penalty", above=True), as_number(tolerance, "tolerance", above=True)
+    x, y = checked_samples(x, y)
+    beta, tolerance = as_number(penalty, "penalty", above=True), as_tolerance(tolerance, "tolerance")
     if method not in ("exact", "lifting"):
         raise ValueError(f'method is {method!r}; expected "exact" or "lifting"')
-    if method == "exact" and points.shape[1] != 2:
-        raise ValueError(f'x has dimension {points.shape[1]}; method "exact" is for the plane: pass method="lifting"')
+    if method == "exact" and x.shape[1] != 2:
+        raise ValueError(f'x has dimension {x.shape[1]}; method "exact" is for the plane: pass method="lifting"')
     if method == "exact":
-        return _exchange(points, labels, beta, tolerance, np.zeros((0, 2)), np.zeros(0))
-    started = clock.perf_counter()
-    kept = np.any(points != 0, axis=1)
-    if not np.any(labels):
-        return _certified(
-            points, labels, beta, np.zeros((0, points.shape[1])), np.zeros(0), None, 0, started, tolerance
-        )
-    scaled = beta * len(points) / np.count_nonzero(kept)  # samples at 0 count in n and do nothing else
-    found = lifted(points[kept], labels[kept], penalty=scaled, solver=solver)
-    dual = np.zeros(len(points))
-    dual[kept] = found.multipliers
-    return _certified(points, labels, beta, found.vectors, found.signs, dual, 0, started, tolerance)
+        return _exchange(x, y, beta, tolerance, np.zeros((0, 2)), np.zeros(0))
+    started = time.perf_counter()
+    kept = np.any(x != 0, axis=1)
+    if not np.any(y):
+        return _certified(x, y, beta, np.zeros((0, x.shape[1])), np.zeros(0), None, 0, started, tolerance)
+    scaled = beta * len(x) / np.count_nonzero(kept)  # samples at 0 count in n and do nothing else
+    lift = lifted(x[kept], y[kept], penalty=scaled, solver=solver)
+    dual = np.zeros(len(x))
+    dual[kept] = lift.multipliers
+    return _certified(x, y, beta, lift.vectors, lift.signs, dual, 0, started, tolerance)
 
 
 def penalty_path(x: Any, y: Any, penalties: Iterable[float], *, tolerance: float = 1e-8) -> list[PenalizedSolution]:
-    """`penalized` for each of the `penalties`, d = 2, each starting from the one before: give them descending."""
-    points, labels = checked_samples(x, y)
-    if points.shape[1] != 2:
-        raise ValueError(f"x has dimension {points.shape[1]}; the path is computed in the plane only")
-    tolerance = as_number(tolerance, "tolerance", above=True)
+    """`penalized` for each of the `penalties`, d = 2, each starting from the one before: give them descending.
+
+    >>> path = penalty_path([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], [0.1, 0.01])
+    >>> [round(solution.squared_norm, 6) for solution in path]
+    [2.428427, 2.788427]
+    """
+    x, y = checked_samples(x, y)
+    if x.shape[1] != 2:
+        raise ValueError(f"x has dimension {x.shape[1]}; the path is computed in the plane only")
+    tolerance = as_tolerance(tolerance, "tolerance")
     vectors, signs, path = np.zeros((0, 2)), np.zeros(0), []
     for penalty in penalties:
-        found = _exchange(points, labels, as_number(penalty, "penalty", above=True), tolerance, vectors, signs)
-        live = found.network.output != 0
-        vectors = (np.abs(found.network.output)[:, None] * found.network.hidden)[live]
-        signs = np.sign(found.network.output)[live]
-        path.append(found)
+        solution = _exchange(x, y, as_number(penalty, "penalties", above=True), tolerance, vectors, signs)
+        hidden, output = solution.network.hidden, solution.network.output
+        live = output != 0
+        vectors, signs = (np.abs(output)[:, None] * hidden)[live], np.sign(output)[live]
+        path.append(solution)
     return path
 
 
 def _exchange(
-    points: np.ndarray, labels: np.ndarray, beta: float, tolerance: float, vectors: np.ndarray, signs: np.ndarray
+    x: np.ndarray, y: np.ndarray, beta: float, tolerance: float, vectors: np.ndarray, signs: np.ndarray
 ) -> PenalizedSolution:
-    started = clock.perf_counter()
+    started = time.perf_counter()
     best: PenalizedSolution | None = None
     for round_ in range(_ROUNDS):
-        found = _certified(points, labels, beta, vectors, signs, None, round_, started, np.inf)
-        if best is None or found.gap < best.gap:
-            best = found
+        solution = _certified(x, y, beta, vectors, signs, None, round_, started, np.inf)
+        if best is None or solution.gap < best.gap:
+            best = solution
         if best.gap <= 0.1 * tolerance:
             break
-        rest = (labels - _values(points, vectors, signs)) / (len(points) * beta)
-        heights, angles = arc_peaks(points, rest)
+        rest = (y - _values(x, vectors, signs)) / (len(x) * beta)
+        heights, angles = arc_peaks(x, rest)
         over = np.abs(heights) > 1 + max(1e-13, 1e-3 * (np.abs(heights).max() - 1))
         if not over.any():
             break
@@ -131,11 +151,11 @@ def _exchange(
         fresh = np.stack([np.cos(angles[over]), np.sin(angles[over])], axis=1)
         units = np.concatenate([units, fresh])
         every = np.concatenate([signs, np.sign(heights[over])])
-        columns = np.maximum(points @ units.T, 0) * every
+        columns = np.maximum(x @ units.T, 0) * every
         start = np.append(np.linalg.norm(vectors, axis=1), np.zeros(len(fresh)))
-        mass = _nonnegative(columns, labels, len(points) * beta, start)
+        mass = _nonnegative(columns, y, len(x) * beta, start)
         live = mass > 0
-        vectors, signs = _merged(points, (mass[:, None] * units)[live], every[live])
+        vectors, signs = _merged(x, (mass[:, None] * units)[live], every[live])
     assert best is not None
     if best.gap > tolerance:
         raise NotCertified(
@@ -145,17 +165,13 @@ def _exchange(
     return best
 
 
-def _values(points: np.ndarray, vectors: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    return np.maximum(points @ vectors.T, 0) @ signs
-
-
-def _peak(points: np.ndarray, multipliers: np.ndarray) -> float:
-    return dual_peak(points, multipliers).value if points.shape[1] == 2 else largest_on_cells(points, multipliers)
+def _values(x: np.ndarray, vectors: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    return np.maximum(x @ vectors.T, 0) @ signs
 
 
 def _certified(
-    points: np.ndarray,
-    labels: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
     beta: float,
     vectors: np.ndarray,
     signs: np.ndarray,
@@ -166,31 +182,34 @@ def _certified(
 ) -> PenalizedSolution:
     """The solution made of vectors `c_k u_k` up to sign; its dual is `(y - f)/(n beta)` unless given, scaled so that
     `|p| <= 1` and that its bound is the largest."""
-    n = len(points)
-    misfit = labels - _values(points, vectors, signs)
+    n = len(x)
+    misfit = y - _values(x, vectors, signs)
     size = np.linalg.norm(vectors, axis=1)
     mean_square = float(misfit @ misfit) / n
     objective = mean_square / 2 + beta * float(size.sum())
     dual = misfit / (n * beta) if dual is None else dual
     square = float(dual @ dual)
-    most = float(labels @ dual) / (n * beta * square) if square > 0 else 0.0
-    dual = max(0.0, min(most, 1 / (_peak(points, dual) or 1.0))) * dual
-    bound = beta * float(labels @ dual - n * beta / 2 * (dual @ dual))
-    gap = (objective - bound) / bound if bound > 0 else (np.inf if np.any(labels) else 0.0)
+    most = float(y @ dual) / (n * beta * square) if square > 0 else 0.0
+    dual = max(0.0, min(most, 1 / (peak_size(x, dual) or 1.0))) * dual
+    bound = beta * float(y @ dual - n * beta / 2 * (dual @ dual))
+    gap = (objective - bound) / bound if bound > 0 else (np.inf if np.any(y) else 0.0)
     if gap > tolerance:
         raise NotCertified(
             f"lifting left a gap of {gap:.2g}, beyond the tolerance {tolerance:g}: pass another method or solver, or a "
             "larger tolerance"
         )
-    root = np.sqrt(size)
-    network = (
-        TwoLayer(vectors / root[:, None], signs * root)
-        if len(size)
-        else TwoLayer(np.zeros((1, points.shape[1])), np.zeros(1))
-    )
-    seconds = clock.perf_counter() - started
     return PenalizedSolution(
-        network, objective, 2 * float(size.sum()), mean_square, dual, bound, gap, beta, rounds, seconds
+        network=balanced(vectors, signs),
+        objective=objective,
+        squared_norm=2 * float(size.sum()),
+        mean_square=mean_square,
+        dual=dual,
+        lower_bound=bound,
+        gap=gap,
+        penalty=beta,
+        rounds=rounds,
+        status=SolutionStatus.CERTIFIED,
+        seconds=time.perf_counter() - started,
     )
 
 
@@ -234,12 +253,12 @@ def _nonnegative(columns: np.ndarray, target: np.ndarray, shift: float, start: n
     return mass
 
 
-def _merged(points: np.ndarray, vectors: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _merged(x: np.ndarray, vectors: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Neighbouring neurons of one sign with the same active samples, those on their kinks left aside, added up."""
     order = np.lexsort((np.arctan2(vectors[:, 1], vectors[:, 0]), signs))
     vectors, signs = vectors[order], signs[order]
-    products = points @ vectors.T
-    slack = 1e-12 * np.linalg.norm(points, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
+    products = x @ vectors.T
+    slack = 1e-12 * np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
     active = np.where(np.abs(products) <= slack, 0, np.sign(products)).astype(int)
     groups: list[list[int]] = []
     for k in range(len(vectors)):
