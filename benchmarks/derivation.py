@@ -50,19 +50,19 @@ def _derive(method: str, text: str, answer: Any) -> None:
     two = expr.has(v)
     begun = time.perf_counter()
     if method == "engine":
-        found = expectation(expr, (u, v), t) if two else expectation(expr, u)
+        result = expectation(expr, (u, v), t) if two else expectation(expr, u)
     elif method == "sympy.stats":
         from sympy.stats import E, Normal
 
         first, second = Normal("x", 0, 1), Normal("y", 0, 1)
-        found = E(expr.subs({u: first, v: sp.cos(t) * first + sp.sin(t) * second}, simultaneous=True)).doit()
+        result = E(expr.subs({u: first, v: sp.cos(t) * first + sp.sin(t) * second}, simultaneous=True)).doit()
     else:
         density = sp.exp(-(x**2 + y**2) / 2) / (2 * sp.pi)
         plane = expr.subs({u: x, v: sp.cos(t) * x + sp.sin(t) * y}, simultaneous=True) * density
-        found = sp.integrate(sp.integrate(plane, (y, -sp.oo, sp.oo)), (x, -sp.oo, sp.oo))
+        result = sp.integrate(sp.integrate(plane, (y, -sp.oo, sp.oo)), (x, -sp.oo, sp.oo))
     seconds = time.perf_counter() - begun
     outcome = "unevaluated"
-    if not found.has(sp.Integral):
+    if not result.has(sp.Integral):
         error = 0.0
         for angle in _ANGLES:
             if two:
@@ -70,7 +70,7 @@ def _derive(method: str, text: str, answer: Any) -> None:
             else:
                 x64 = np.linspace(-12, 12, 2_400_001)
                 exact = float(np.trapezoid(sp.lambdify(u, expr)(x64) * np.exp(-(x64**2) / 2), x64) / (2 * np.pi) ** 0.5)
-            error = max(error, abs(complex(sp.N(found.subs(t, angle))) - exact))
+            error = max(error, abs(complex(sp.N(result.subs(t, angle))) - exact))
         outcome = "right" if error < 1e-9 else "wrong"
     answer.send((seconds, outcome))
 
@@ -83,12 +83,12 @@ def _timed(method: str, text: str, limit: float) -> tuple[float, str]:
     process.start()
     sender.close()
     try:
-        found = receiver.recv() if receiver.poll(limit + 15) else None  # 15 s for imports and the comparison
+        outcome = receiver.recv() if receiver.poll(limit + 15) else None  # 15 s for imports and the comparison
     except EOFError:
-        found = (limit, "failed")
+        outcome = (limit, "failed")
     process.kill()
     process.join()
-    return found if found is not None and found[0] <= limit else (limit, "over the limit")
+    return outcome if outcome is not None and outcome[0] <= limit else (limit, "over the limit")
 
 
 def measure(limit: float = 60.0) -> dict[str, float]:

@@ -52,39 +52,37 @@ _OVER = "over the limit"
 
 
 def samples(kind: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points `(count, 2)` on the unit circle, the same for every kind, and labels `(count,)`."""
+    """Inputs `(count, 2)` on the unit circle, the same for every kind, and labels `(count,)`."""
     rng = np.random.default_rng([_SEED, count])
     angles, noise = rng.uniform(0, 2 * np.pi, count), rng.standard_normal(count)
-    points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    x = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     if kind == "random":
-        return points, noise
-    labels = evaluate(regular_polygon(3), points)
+        return x, noise
+    y = evaluate(regular_polygon(3), x)
     if kind == "noisy":
-        return points, labels + _NOISE * noise
+        return x, y + _NOISE * noise
     if kind == "perturbed":
-        labels[count // 2] += _MOVE
-    return points, labels
+        y[count // 2] += _MOVE
+    return x, y
 
 
-def answer(method: str, points: np.ndarray, labels: np.ndarray) -> tuple[TwoLayer, np.ndarray]:
+def answer(method: str, x: np.ndarray, y: np.ndarray) -> tuple[TwoLayer, np.ndarray]:
     """The network and the multipliers that a method finds."""
     if method == "ours":
-        found = min_norm(points, labels, tolerance=1e-7 if len(points) >= 100_000 else 1e-8)
-        return found.network, found.dual
+        solution = min_norm(x, y, tolerance=1e-7 if len(x) >= 100_000 else 1e-8)
+        return solution.network, solution.dual
     naive = method == "naive"
-    found = lifted(points, labels, solver="CLARABEL" if naive else method, naive=naive)
-    return TwoLayer(found.vectors, found.signs), found.multipliers
+    lift = lifted(x, y, solver="CLARABEL" if naive else method, naive=naive)
+    return TwoLayer(lift.vectors, lift.signs), lift.multipliers
 
 
-def assess(
-    points: np.ndarray, labels: np.ndarray, network: TwoLayer, multipliers: np.ndarray
-) -> dict[str, float | bool]:
+def assess(x: np.ndarray, y: np.ndarray, network: TwoLayer, multipliers: np.ndarray) -> dict[str, float | bool]:
     """Bounds of the least squared norm, their gap, the residual, and whether it is so small that the gap is one."""
     cost = float(np.sum(np.abs(network.output) * network.lengths))
     dual = multipliers.astype(EXTENDED)
-    lower = 2 * float(np.sum(labels.astype(EXTENDED) * dual)) / dual_peak(points, dual).value
-    residual = float(np.abs(evaluate(network, points) - labels).max())
-    allowed = _INTERPOLATES * float(np.abs(labels).max()) + 100 * float(np.finfo(float).eps) * cost
+    lower = 2 * float(np.sum(y.astype(EXTENDED) * dual)) / dual_peak(x, dual).value
+    residual = float(np.abs(evaluate(network, x) - y).max())
+    allowed = _INTERPOLATES * float(np.abs(y).max()) + 100 * float(np.finfo(float).eps) * cost
     return {
         "upper bound": 2 * cost,
         "lower bound": lower,
@@ -98,20 +96,20 @@ def _cell(kind: str, method: str, count: int) -> dict[str, Any]:
     """One cell, in its own process."""
     answer(method, *samples(kind, _WARM_UP))  # imports what is imported on use
     _limit_memory()
-    points, labels = samples(kind, count)
+    x, y = samples(kind, count)
     without = samples("teacher", count)[1]
     seconds: list[float] = []
     teacher: list[float] = []
     result: dict[str, Any] = {}
     while len(seconds) < 5 and sum(seconds) < 1:
         begun = time.perf_counter()
-        network, multipliers = answer(method, points, labels)
+        network, multipliers = answer(method, x, y)
         seconds.append(time.perf_counter() - begun)
         if kind == "perturbed":
             begun = time.perf_counter()
-            answer(method, points, without)
+            answer(method, x, without)
             teacher.append(time.perf_counter() - begun)
-        result = result or assess(points, labels, network, multipliers)
+        result = result or assess(x, y, network, multipliers)
     result["seconds"] = statistics.median(seconds)
     if teacher:
         result["teacher seconds"] = statistics.median(teacher)
@@ -148,7 +146,7 @@ def _run(kind: str, method: str, count: int, limit: float) -> dict[str, Any]:
 
 def measure(counts: tuple[int, ...], limit: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """Every cell; `tell` is given each line of the tables as it is known. Ratios are to ours on the same samples."""
-    rows: list[dict[str, Any]] = []
+    cells: list[dict[str, Any]] = []
     for kind, methods in LABELS.items():
         extra = "; ratio to the teacher's time" if kind == "perturbed" else ""
         tell(f"\n{kind} labels: seconds{', times ours' if len(methods) > 1 else ''}, gap, residual{extra}")
@@ -158,31 +156,31 @@ def measure(counts: tuple[int, ...], limit: float, tell: Callable[[str], None]) 
             line, ours = f"{count:>8}  ", None
             for method in methods:
                 skipped: dict[str, Any] = {"failed": f"{_OVER}: not run"}
-                found = skipped if method in over else _run(kind, method, count, limit)
-                if found.get("failed", "").startswith(_OVER):
+                figures = skipped if method in over else _run(kind, method, count, limit)
+                if figures.get("failed", "").startswith(_OVER):
                     over.add(method)
                 if method == "ours":
-                    ours = found.get("seconds")
-                elif ours and "seconds" in found:
-                    found["times ours"] = found["seconds"] / ours
-                rows.append({"labels": kind, "N": count, "method": _TITLES[method], **found})
-                line += f"{_shown(found):<{_width(method)}}"
+                    ours = figures.get("seconds")
+                elif ours and "seconds" in figures:
+                    figures["times ours"] = figures["seconds"] / ours
+                cells.append({"labels": kind, "N": count, "method": _TITLES[method], **figures})
+                line += f"{_shown(figures):<{_width(method)}}"
             tell(line.rstrip())
-    return rows
+    return cells
 
 
 def _width(method: str) -> int:
     return 27 if method == "ours" else 34
 
 
-def _shown(found: dict[str, Any]) -> str:
-    if "failed" in found:
-        return found["failed"][:31]
-    gap = f"{found['gap']:.1e}" if found["interpolates"] else f"({found['gap']:.1e})"
-    factor = found.get("times ours")
+def _shown(figures: dict[str, Any]) -> str:
+    if "failed" in figures:
+        return figures["failed"][:31]
+    gap = f"{figures['gap']:.1e}" if figures["interpolates"] else f"({figures['gap']:.1e})"
+    factor = figures.get("times ours")
     times = f"{factor:5.{0 if factor >= 10 else 1}f}x " if factor else ""
-    ratio = f"  {found['ratio to teacher']:.2f}" if "ratio to teacher" in found else ""
-    return f"{found['seconds']:7.3f} {times}{gap:>10}  {found['residual']:.0e}{ratio}"
+    ratio = f"  {figures['ratio to teacher']:.2f}" if "ratio to teacher" in figures else ""
+    return f"{figures['seconds']:7.3f} {times}{gap:>10}  {figures['residual']:.0e}{ratio}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -199,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
     begun = time.perf_counter()
     limit = 10.0 if options.quick else 60.0
     counts = tuple(count for count in COUNTS if count <= 400) if options.quick else COUNTS
-    rows = measure(counts, limit, lambda line: print(line, flush=True))
+    cells = measure(counts, limit, lambda line: print(line, flush=True))
     seconds = time.perf_counter() - begun
     print(
         f"\n{_OVER}: more than {limit:g} s or {_GIGABYTES} GB, or not run as fewer samples were over.\n"
@@ -208,7 +206,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"limit, seconds": limit, "limit, bytes": _MEMORY, "seconds in all": seconds, "cells": rows}
+        figures = {"limit, seconds": limit, "limit, bytes": _MEMORY, "seconds in all": seconds, "cells": cells}
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

@@ -6,19 +6,19 @@ import doctest
 import functools
 import importlib
 from pathlib import Path
+from statistics import NormalDist
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.stats import binomtest
 
 from examples.__main__ import main, scripts
 from examples.min_norm.recovery import is_minimal, recovered
 from examples.min_norm.training import TEACHER, objectives, train, uniform_inputs
 from proofs.alignment.experiments import angle_to_nearest, separation
-from proofs.min_norm.beyond.recovery_odds import wilson
+from proofs.engine.statistics import proportion_interval
 from solvers.interpolation.minimum_norm import min_norm
 
 
@@ -132,7 +132,7 @@ def test_few_samples_are_counted_against_the_probabilities_of_theory(min_norm_da
 
 def test_recovery_is_no_rarer_than_three_samples_in_every_sector(min_norm_data):
     data = min_norm_data("plot_recovery_probability")
-    _, high = wilson(data["recovered"], int(data["draws"]))
+    _, high = proportion_interval(data["recovered"], int(data["draws"]))
     exact = data["exact"][:, np.searchsorted(data["curve_samples"], data["samples"])]
     assert exact.max() > 0.99
     assert np.all(high >= exact)
@@ -153,36 +153,42 @@ def test_the_closed_form_proof_and_the_exact_solver_agree():
 
 
 def test_intervals_are_wilsons():
+    """Wilson 1927, in closed form, for counts of any shape."""
     for trials in (1, 7, 1000):
-        for successes in {0, 1, trials // 2, trials}:
-            interval = binomtest(successes, trials).proportion_ci(method="wilson")
-            np.testing.assert_allclose(wilson(successes, trials), interval, atol=1e-12)
+        for level in (0.95, 0.999):
+            z = NormalDist().inv_cdf((1 + level) / 2)
+            successes = np.array([[0, 1], [trials // 2, trials]])
+            share = successes / trials
+            middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+            half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
+            low, high = proportion_interval(successes, trials, level)
+            np.testing.assert_allclose([low, high], [middle - half, middle + half], atol=1e-12)
 
 
 def test_training_runs_do_not_depend_on_how_many_there_are():
-    points = uniform_inputs(8, 3, 3)
-    labels = np.stack([TEACHER(x) for x in points])
-    options = {"width": 5, "steps": 40, "rate": 0.1, "batch": 4, "seed": 3}
-    every = train(points, labels, 1e-3, **options)
-    first = train(points[:1], labels[:1], 1e-3, **options)
+    x = uniform_inputs(8, 3, 3)
+    y = np.stack([TEACHER(inputs) for inputs in x])
+    options = {"width": 5, "steps": 40, "learning_rate": 0.1, "batch_size": 4, "seed": 3}
+    every = train(x, y, 1e-3, **options)
+    first = train(x[:1], y[:1], 1e-3, **options)
     np.testing.assert_allclose(every.hidden[0], first.hidden[0], rtol=1e-12)
-    np.testing.assert_array_equal(uniform_inputs(8, 3, 1), points[:1])
+    np.testing.assert_array_equal(uniform_inputs(8, 3, 1), x[:1])
     with pytest.raises(ValueError, match="divisor"):
-        train(points, labels, 1e-3, **(options | {"batch": 3}))
+        train(x, y, 1e-3, **(options | {"batch_size": 3}))
 
 
 def test_a_step_of_sgd_follows_the_gradient_of_the_objective():
-    points = uniform_inputs(6, 4, 1)
-    labels = np.stack([TEACHER(x) for x in points])
-    options = {"width": 4, "rate": 1e-3, "batch": 6, "seed": 4}
-    start, end = train(points, labels, 0.1, steps=0, **options), train(points, labels, 0.1, steps=1, **options)
+    x = uniform_inputs(6, 4, 1)
+    y = np.stack([TEACHER(inputs) for inputs in x])
+    options = {"width": 4, "learning_rate": 1e-3, "batch_size": 6, "seed": 4}
+    start, end = train(x, y, 0.1, steps=0, **options), train(x, y, 0.1, steps=1, **options)
     hidden = torch.tensor(start.hidden, requires_grad=True)
     output = torch.tensor(start.output, requires_grad=True)
-    values = (output[0, :, None] * torch.relu(hidden[0] @ torch.tensor(points[0].T))).sum(0)
-    loss = ((values - torch.tensor(labels[0])) ** 2).mean() / 2
+    values = (output[0, :, None] * torch.relu(hidden[0] @ torch.tensor(x[0].T))).sum(0)
+    loss = ((values - torch.tensor(y[0])) ** 2).mean() / 2
     loss = loss + 0.05 * ((hidden**2).sum() + (output**2).sum())
     slopes = torch.autograd.grad(loss, (hidden, output))
-    assert float(loss.detach()) == pytest.approx(float(objectives(start, points, labels, 0.1)[0]), rel=1e-12)
+    assert float(loss.detach()) == pytest.approx(float(objectives(start, x, y, 0.1)[0]), rel=1e-12)
     np.testing.assert_allclose(end.hidden - start.hidden, -1e-3 * slopes[0].numpy(), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(end.output - start.output, -1e-3 * slopes[1].numpy(), rtol=1e-9, atol=1e-15)
 

@@ -17,6 +17,7 @@ from alignmath.networks import TwoLayer
 from alignmath.plane.rational import exact_dual_square
 from proofs.engine import ledger
 from proofs.engine.claims import CheckFailed, Effort, Verdict
+from proofs.engine.statistics import proportion_interval
 from proofs.min_norm import (
     _MODULES,
     dimension,
@@ -349,10 +350,10 @@ def test_multipliers_of_the_proof_and_of_the_library_certify_the_same_norm():
         instance = samples.random_instance(rng, int(rng.integers(1, 7)), apart=0.05, inner=0.02)
         for found in (
             formulas.dual_certificate(instance.angles, instance.signs, instance.samples),
-            plane.dual_certificate(instance.teacher, instance.points),
+            plane.dual_certificate(instance.teacher, instance.x),
         ):
-            assert instance.labels @ found == pytest.approx(instance.masses.sum(), rel=1e-9)
-            assert plane.dual_peak(instance.points, found).value == pytest.approx(1, abs=1e-9)
+            assert instance.y @ found == pytest.approx(instance.masses.sum(), rel=1e-9)
+            assert plane.dual_peak(instance.x, found).value == pytest.approx(1, abs=1e-9)
 
 
 def test_balls_see_multipliers_that_do_not_certify(monkeypatch):
@@ -419,7 +420,7 @@ def test_frequencies_are_compared_with_bounds_on_both_sides():
 
 def test_wilson_intervals_solve_their_quadratic():
     for successes, trials in ((0, 8), (3, 8), (8, 8), (117, 300)):
-        for end in recovery.wilson(successes, trials):
+        for end in proportion_interval(successes, trials):
             if 0 < end < 1:
                 error = (successes / trials - end) / np.sqrt(end * (1 - end) / trials)
                 assert abs(error) == pytest.approx(1.959964, abs=1e-5)
@@ -429,7 +430,7 @@ def test_samples_of_a_pair_or_a_sector_are_as_many_as_asked_for():
     rng = np.random.default_rng(4)
     for equal in (True, False):
         lines = recovery.random_lines(rng, 3, equal)
-        normals = samples.points_at(lines)
+        normals = samples.unit_vectors(lines)
         for points, folded in (
             (recovery.in_pairs(rng, lines, 4), True),
             (recovery.in_sectors(rng, lines, np.full(6, 4)), False),

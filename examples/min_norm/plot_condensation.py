@@ -9,7 +9,7 @@ penalty `2e-4 |theta|^2` (weight decay 4e-4), for which the exact optimum has th
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,7 @@ from alignmath.networks import TwoLayer
 from alignmath.plane.sectors import sector_probabilities, sector_probability_bound
 from examples.min_norm.training import TEACHER, objectives, squared_norms, train, uniform_inputs
 from examples.style import BLUE, GREY, ORANGE, RED, new_figure, run
-from solvers.interpolation.minimum_norm import min_norm
-from solvers.interpolation.weight_decay import penalized
+from solvers.interpolation import min_norm, penalized
 
 PENALTY = 4e-4
 NEAR = 0.05
@@ -32,14 +31,14 @@ _SAMPLES, _WIDTH, _BATCH, _RATE, _SEED = 40, 100, 8, 0.1, 61
 def compute(quick: bool = False) -> dict[str, np.ndarray]:
     """Networks of every run, their squared norms and objectives, those of the exact optima, and how the mass lies around the teacher's lines."""
     runs, steps = (2, 10_000) if quick else (20, 120_000)
-    points = uniform_inputs(_SAMPLES, _SEED, runs)
-    labels = np.stack([np.asarray(TEACHER(x)) for x in points])
-    sgd = train(points, labels, PENALTY, width=_WIDTH, steps=steps, rate=_RATE, batch=_BATCH, seed=_SEED)
-    exact = [penalized(x, y, PENALTY) for x, y in zip(points, labels, strict=True)]
-    interpolants = [min_norm(x, y) for x, y in zip(points, labels, strict=True)]
+    x = uniform_inputs(_SAMPLES, _SEED, runs)
+    y = np.stack([np.asarray(TEACHER(inputs)) for inputs in x])
+    sgd = train(x, y, PENALTY, width=_WIDTH, steps=steps, learning_rate=_RATE, batch_size=_BATCH, seed=_SEED)
+    optima = [penalized(*samples, PENALTY) for samples in zip(x, y, strict=True)]
+    interpolants = [min_norm(*samples) for samples in zip(x, y, strict=True)]
     angle, mass, opposite = _around_lines(sgd)
     exact_near = [
-        np.sum(share * (turn <= NEAR)) for turn, share, _ in (_around_lines(found.network) for found in exact)
+        np.sum(share * (turn <= NEAR)) for turn, share, _ in (_around_lines(optimum.network) for optimum in optima)
     ]
     data = {
         "steps": np.array(steps),
@@ -47,11 +46,11 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
         "hidden": sgd.hidden,
         "output": sgd.output,
         "squared_norm": squared_norms(sgd),
-        "objective": objectives(sgd, points, labels, PENALTY),
-        "exact_squared_norm": np.array([found.squared_norm for found in exact]),
-        "exact_objective": np.array([found.objective for found in exact]),
-        "exact_lower_bound": np.array([found.lower_bound for found in exact]),
-        "least_squared_norm": np.array([found.squared_norm for found in interpolants]),
+        "objective": objectives(sgd, x, y, PENALTY),
+        "exact_squared_norm": np.array([optimum.squared_norm for optimum in optima]),
+        "exact_objective": np.array([optimum.objective for optimum in optima]),
+        "exact_lower_bound": np.array([optimum.lower_bound for optimum in optima]),
+        "least_squared_norm": np.array([interpolant.squared_norm for interpolant in interpolants]),
         "angle": angle,
         "mass": mass,
         "near": np.sum(mass * (angle <= NEAR), axis=1),
@@ -59,7 +58,7 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
         "opposite": opposite,
         "bound": np.array(sector_probability_bound(_SAMPLES, sector_probabilities(TEACHER))),
     }
-    for name, network in (("exact", exact[0].network), ("least", interpolants[0].network)):
+    for name, network in (("exact", optima[0].network), ("least", interpolants[0].network)):
         data |= {f"{name}_hidden": network.hidden, f"{name}_output": network.output}
     return data
 
@@ -77,7 +76,7 @@ def _around_lines(networks: TwoLayer) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def table(data: Mapping[str, Any]) -> str:
     """A row for each run: squared norms, ratio of the objectives, shares of the mass."""
-    rows = [
+    lines = [
         "run  squared norm: SGD  exact optimum    ratio  objective / exact  "
         f"mass within {NEAR:g} rad: SGD  exact optimum  opposite mass: SGD"
     ]
@@ -85,11 +84,11 @@ def table(data: Mapping[str, Any]) -> str:
     for k, (norm, exact, objective, least, near, exact_near, opposite) in enumerate(
         zip(*(data[name] for name in names), strict=True)
     ):
-        rows.append(
+        lines.append(
             f"{k:3d}  {norm:17.5f}  {exact:13.5f}  {norm / exact:.5f}  {objective / least:17.6f}  {near:25.4f}  "
             f"{exact_near:13.4f}  {opposite:18.4f}"
         )
-    return "\n".join(rows)
+    return "\n".join(lines)
 
 
 def _arrows(panel: Axes, teacher: np.ndarray, hidden: np.ndarray, output: np.ndarray) -> float:
@@ -109,64 +108,57 @@ def _arrows(panel: Axes, teacher: np.ndarray, hidden: np.ndarray, output: np.nda
     return 1.25 / reach
 
 
-def draw(data: Mapping[str, Any]) -> Figure:
-    """Above, one run and the exact optima for its data; below, all runs."""
-    figure = new_figure(12, 8.4)
-    top, bottom = figure.subplots(2, 3, height_ratios=(1.25, 1))
+def _draw_networks(panels: Iterable[Axes], data: Mapping[str, Any]) -> None:
+    """One run and the exact optima for its data."""
     least = 2 * len(data["teacher"])
-    for panel, (hidden, output), title in zip(
-        top,
-        (
-            (data["hidden"][0], data["output"][0]),
-            (data["exact_hidden"], data["exact_output"]),
-            (data["least_hidden"], data["least_output"]),
-        ),
-        (
-            f"SGD with weight decay: |θ|² = {data['squared_norm'][0]:.3f}",
-            f"exact optimum with that decay: |θ|² = {data['exact_squared_norm'][0]:.3f}",
-            f"exact minimum norm: |θ|² = {data['least_squared_norm'][0]:.6f}",
-        ),
-        strict=True,
-    ):
+    networks = (
+        (data["hidden"][0], data["output"][0]),
+        (data["exact_hidden"], data["exact_output"]),
+        (data["least_hidden"], data["least_output"]),
+    )
+    titles = (
+        f"SGD with weight decay: |θ|² = {data['squared_norm'][0]:.3f}",
+        f"exact optimum with that decay: |θ|² = {data['exact_squared_norm'][0]:.3f}",
+        f"exact minimum norm: |θ|² = {data['least_squared_norm'][0]:.6f}",
+    )
+    for panel, (hidden, output), title in zip(panels, networks, titles, strict=True):
         scale = _arrows(panel, data["teacher"], hidden, output)
         enlarged = f"; enlarged {scale:.1f} times" if scale > 1.05 else ""
         panel.set_title(f"{title}\ntheory: 2 m₀ = {least}{enlarged}", fontsize=10.5)
-    handles = [
-        *top[0].plot([], [], color="black", lw=4.5, label="teacher"),
-        *top[0].plot([], [], color=RED, lw=1.6, label="student, a > 0"),
-        *top[0].plot([], [], color=BLUE, ls="--", lw=1.2, label="student, a < 0"),
-    ]
-    top[2].legend(handles=handles, loc="upper right", fontsize=8.5, frameon=True, facecolor="white", edgecolor="none")
 
-    runs = np.arange(len(data["squared_norm"]))
-    norms, ratios, masses = bottom
-    norms.axhline(least, color="black", lw=1.4, label=f"theory, no decay: {least}")
-    norms.plot(runs, data["exact_squared_norm"], "o", mfc="none", mec=BLUE, ms=9, label="exact optimum")
-    norms.plot(runs, data["squared_norm"], "x", color=RED, ms=6, label="SGD")
+
+def _draw_norms(panel: Axes, runs: np.ndarray, data: Mapping[str, Any]) -> None:
+    least = 2 * len(data["teacher"])
+    panel.axhline(least, color="black", lw=1.4, label=f"theory, no decay: {least}")
+    panel.plot(runs, data["exact_squared_norm"], "o", mfc="none", mec=BLUE, ms=9, label="exact optimum")
+    panel.plot(runs, data["squared_norm"], "x", color=RED, ms=6, label="SGD")
     low = min(data["squared_norm"].min(), data["exact_squared_norm"].min())
-    norms.set(
+    panel.set(
         title="squared norm of every run",
         xlabel="run",
         ylabel="|θ|²",
         ylim=(low - 0.6 * (least - low), least + 0.1 * (least - low)),
     )
-    norms.legend(loc="lower center", ncols=3, fontsize=8, columnspacing=0.9, handletextpad=0.3, handlelength=1.3)
+    panel.legend(loc="lower center", ncols=3, fontsize=8, columnspacing=0.9, handletextpad=0.3, handlelength=1.3)
 
+
+def _draw_differences(panel: Axes, runs: np.ndarray, data: Mapping[str, Any]) -> None:
     above = data["objective"] / data["exact_lower_bound"] - 1
     off = np.abs(data["squared_norm"] / data["exact_squared_norm"] - 1)
-    ratios.axhline(0.01, color="black", lw=1.4, label="one per cent")
-    ratios.semilogy(runs, above, "s", color=BLUE, ms=5, label="objective")
-    ratios.semilogy(runs, off, "x", color=RED, ms=6, label="squared norm")
-    ratios.set(title="SGD against the exact optimum", xlabel="run", ylabel="relative difference", ylim=(1e-6, 0.3))
-    ratios.legend(loc="upper center", ncols=3, fontsize=8, columnspacing=0.9, handletextpad=0.3, handlelength=1.3)
-    for panel in (norms, ratios):
-        panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.axhline(0.01, color="black", lw=1.4, label="one per cent")
+    panel.semilogy(runs, above, "s", color=BLUE, ms=5, label="objective")
+    panel.semilogy(runs, off, "x", color=RED, ms=6, label="squared norm")
+    panel.set(title="SGD against the exact optimum", xlabel="run", ylabel="relative difference", ylim=(1e-6, 0.3))
+    panel.legend(loc="upper center", ncols=3, fontsize=8, columnspacing=0.9, handletextpad=0.3, handlelength=1.3)
 
-    for k in range(len(runs)):
-        order = np.argsort(data["angle"][k])
-        masses.step(
-            np.append(np.degrees(data["angle"][k][order]), 30.0),
-            np.append(np.cumsum(data["mass"][k][order]), 1.0),
+
+def _draw_masses(panel: Axes, data: Mapping[str, Any]) -> None:
+    """The share of the mass up to an angle from the teacher's lines, for every run."""
+    for k, (angle, mass) in enumerate(zip(data["angle"], data["mass"], strict=True)):
+        order = np.argsort(angle)
+        panel.step(
+            np.append(np.degrees(angle[order]), 30.0),
+            np.append(np.cumsum(mass[order]), 1.0),
             where="post",
             color=BLUE,
             lw=0.9,
@@ -174,10 +166,10 @@ def draw(data: Mapping[str, Any]) -> Figure:
             label="SGD, each run" if k == 0 else None,
         )
     spread = np.geomspace(1e-3, 30, 100)
-    masses.plot(spread, spread / 30, color=GREY, ls=":", lw=1.6, label="uniform directions")
-    masses.axhline(1, color="black", lw=1.4, label="theory: all on the lines")
-    masses.axvline(np.degrees(NEAR), color=ORANGE, ls="--", lw=1.4, label=f"{NEAR:g} rad")
-    masses.set(
+    panel.plot(spread, spread / 30, color=GREY, ls=":", lw=1.6, label="uniform directions")
+    panel.axhline(1, color="black", lw=1.4, label="theory: all on the lines")
+    panel.axvline(np.degrees(NEAR), color=ORANGE, ls="--", lw=1.4, label=f"{NEAR:g} rad")
+    panel.set(
         title="where the mass |a||b| lies, every run",
         xscale="log",
         xlabel="angle from the teacher's lines (degrees)",
@@ -185,9 +177,28 @@ def draw(data: Mapping[str, Any]) -> Figure:
         xlim=(3e-3, 30),
         ylim=(0, 1.05),
     )
-    masses.legend(
+    panel.legend(
         loc="center right", bbox_to_anchor=(1.0, 0.45), fontsize=8, frameon=True, facecolor="white", edgecolor="none"
     )
+
+
+def draw(data: Mapping[str, Any]) -> Figure:
+    """Above, one run and the exact optima for its data; below, all runs."""
+    figure = new_figure(12, 8.4)
+    top, bottom = figure.subplots(2, 3, height_ratios=(1.25, 1))
+    _draw_networks(top, data)
+    handles = [
+        *top[0].plot([], [], color="black", lw=4.5, label="teacher"),
+        *top[0].plot([], [], color=RED, lw=1.6, label="student, a > 0"),
+        *top[0].plot([], [], color=BLUE, ls="--", lw=1.2, label="student, a < 0"),
+    ]
+    top[2].legend(handles=handles, loc="upper right", fontsize=8.5, frameon=True, facecolor="white", edgecolor="none")
+    runs = np.arange(len(data["squared_norm"]))
+    _draw_norms(bottom[0], runs, data)
+    _draw_differences(bottom[1], runs, data)
+    _draw_masses(bottom[2], data)
+    for panel in bottom[:2]:
+        panel.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alignmath.networks import TwoLayer
@@ -19,7 +20,7 @@ from alignmath.plane.sectors import sector_probabilities, sector_probability, se
 from examples.min_norm.recovery import is_minimal
 from examples.min_norm.training import TEACHER
 from examples.style import BLUE, ORANGE, RED, new_figure, run
-from proofs.min_norm.beyond.recovery_odds import wilson
+from proofs.engine.statistics import proportion_interval
 from proofs.min_norm.experiments import recoveries
 
 _SAMPLES, _SEED = 20, 62
@@ -30,47 +31,36 @@ _TEACHERS = {"(+, +, +)": TEACHER, "(+, +, −)": TwoLayer(TEACHER.hidden, np.ar
 def compute(quick: bool = False) -> dict[str, np.ndarray]:
     """For both teachers and every draw: the least squared norm, whether it is the teacher's, whether the interpolant is the teacher, the least number of samples in a sector."""
     draws = 25 if quick else 1_000
-    found = [recoveries(_SAMPLES, draws, _SEED + k, teacher) for k, teacher in enumerate(_TEACHERS.values())]
+    measured = [recoveries(_SAMPLES, draws, _SEED + k, teacher) for k, teacher in enumerate(_TEACHERS.values())]
     shares = sector_probabilities(TEACHER)
     return {
-        "squared_norm": np.stack([f.squared_norm for f in found]),
-        "minimal": np.stack([is_minimal(TEACHER, f.squared_norm) for f in found]),
-        "equal": np.stack([f.recovered for f in found]),
-        "condensed": np.stack([f.condensed for f in found]).astype(bool),
-        "least": np.stack([f.least for f in found]).astype(int),
+        "squared_norm": np.stack([f.squared_norm for f in measured]),
+        "minimal": np.stack([is_minimal(TEACHER, f.squared_norm) for f in measured]),
+        "equal": np.stack([f.recovered for f in measured]),
+        "condensed": np.stack([f.condensed for f in measured]).astype(bool),
+        "least": np.stack([f.least for f in measured]).astype(int),
         "at_least": np.array([sector_probability(_SAMPLES, shares, least) for least in range(5)]),
         "bound": np.array(sector_probability_bound(_SAMPLES, shares)),
     }
 
 
-def draw(data: Mapping[str, Any]) -> Figure:
-    """Left: probabilities, measured and in theory. Right: draws by their emptiest sector."""
-    figure = new_figure(11.5, 4.9)
-    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+def _draw_probabilities(panel: Axes, data: Mapping[str, Any]) -> None:
+    """Probabilities, measured with their intervals and in theory."""
     draws = data["minimal"].shape[1]
-    three = data["least"] >= 3
-    rows = (
+    cases = (
         ("minimum norm = teacher\n(+, +, +)", data["minimal"][0].sum(), draws, None),
         ("minimum norm = teacher\n(+, +, −)", data["minimal"][1].sum(), draws, None),
-        ("three samples\nin every sector", three.sum(), 2 * draws, data["at_least"][3]),
+        ("three samples\nin every sector", (data["least"] >= 3).sum(), 2 * draws, data["at_least"][3]),
         ("two samples\nin every sector", (data["least"] >= 2).sum(), 2 * draws, data["at_least"][2]),
     )
-    for k, (_, count, trials, theory) in enumerate(rows):
-        low, high = wilson(count, trials)
+    for k, (_, count, trials, theory) in enumerate(cases):
+        low, high = proportion_interval(count, trials)
         share = count / trials
-        left.errorbar(
-            [share],
-            [k],
-            xerr=[[max(share - low, 0)], [max(high - share, 0)]],
-            fmt="o",
-            color=BLUE,
-            ms=6,
-            capsize=4,
-            zorder=3,
-        )
+        error = [[max(share - low, 0)], [max(high - share, 0)]]
+        panel.errorbar([share], [k], xerr=error, fmt="o", color=BLUE, ms=6, capsize=4, zorder=3)
         label = f"{int(count)} of {trials}" + ("" if theory is None else f"; exact {theory:.4f}")
         on_left = share > 0.6
-        left.annotate(
+        panel.annotate(
             label,
             (share, k),
             xytext=(0 if on_left else 9, 9),
@@ -79,38 +69,37 @@ def draw(data: Mapping[str, Any]) -> Figure:
             fontsize=9,
         )
         if theory is not None:
-            left.plot([theory], [k], "|", color=RED, ms=22, mew=2.2)
-    left.plot([0], [len(rows)], "|", color=RED, ms=22, mew=2.2)
-    left.annotate(
-        f"{float(data['bound']):.2f}: says nothing",
-        (0, len(rows)),
-        xytext=(9, 9),
-        textcoords="offset points",
-        fontsize=9,
-    )
-    left.set(
+            panel.plot([theory], [k], "|", color=RED, ms=22, mew=2.2)
+    last, text = len(cases), f"{float(data['bound']):.2f}: says nothing"
+    panel.plot([0], [last], "|", color=RED, ms=22, mew=2.2)
+    panel.annotate(text, (0, last), xytext=(9, 9), textcoords="offset points", fontsize=9)
+    panel.set(
         title=f"N = {_SAMPLES}: measured (95% intervals) and theory",
         xlabel="probability",
         xlim=(-0.03, 1.03),
-        ylim=(len(rows) + 0.9, -0.7),
-        yticks=range(len(rows) + 1),
-        yticklabels=[row[0] for row in rows] + ["the paper's bound,\nformula (12)"],
+        ylim=(last + 0.9, -0.7),
+        yticks=range(last + 1),
+        yticklabels=[name for name, *_ in cases] + ["the paper's bound,\nformula (12)"],
     )
-    left.plot([], [], "o", color=BLUE, label="measured")
-    left.plot([], [], "|", color=RED, ms=12, mew=2.2, label="theory")
-    left.legend(loc="lower right", fontsize=9)
+    panel.plot([], [], "o", color=BLUE, label="measured")
+    panel.plot([], [], "|", color=RED, ms=12, mew=2.2, label="theory")
+    panel.legend(loc="lower right", fontsize=9)
 
+
+def _draw_emptiest(panel: Axes, data: Mapping[str, Any]) -> None:
+    """Draws of both teachers by their emptiest sector."""
+    draws = data["minimal"].shape[1]
     least = np.arange(4)
     expected = -np.diff(data["at_least"])
     total = np.array([(data["least"] == k).sum() for k in least])
     good = np.array([(data["minimal"] & (data["least"] == k)).sum() for k in least])
-    right.bar(least, good, color=BLUE, label="minimum norm = teacher")
-    right.bar(
+    panel.bar(least, good, color=BLUE, label="minimum norm = teacher")
+    panel.bar(
         least, total - good, bottom=good, color=ORANGE, hatch="//", edgecolor="white", label="less than the teacher's"
     )
-    right.plot(least, expected * 2 * draws, "D", mfc="none", mec=RED, mew=1.8, ms=8, label="theory: draws")
+    panel.plot(least, expected * 2 * draws, "D", mfc="none", mec=RED, mew=1.8, ms=8, label="theory: draws")
     for k in least:
-        right.annotate(
+        panel.annotate(
             f"{good[k]} of {total[k]}",
             (k, max(total[k], expected[k] * 2 * draws)),
             xytext=(0, 8),
@@ -118,14 +107,22 @@ def draw(data: Mapping[str, Any]) -> Figure:
             ha="center",
             fontsize=9,
         )
-    right.set(
+    panel.set(
         title="both teachers, by the emptiest sector",
         xlabel="samples in the emptiest sector",
         ylabel="draws",
         xticks=least,
         ylim=(0, 1.3 * max(total.max(), 1)),
     )
-    right.legend(loc="upper right", fontsize=8.5)
+    panel.legend(loc="upper right", fontsize=8.5)
+
+
+def draw(data: Mapping[str, Any]) -> Figure:
+    """Left: probabilities, measured and in theory. Right: draws by their emptiest sector."""
+    figure = new_figure(11.5, 4.9)
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    _draw_probabilities(left, data)
+    _draw_emptiest(right, data)
     return figure
 
 
@@ -135,7 +132,7 @@ def describe(data: Mapping[str, Any]) -> str:
     parts = []
     for row, name in enumerate(_TEACHERS):
         count = int(data["minimal"][row].sum())
-        low, high = wilson(count, draws)
+        low, high = proportion_interval(count, draws)
         parts.append(f"{name}: {count} of {draws} (95% interval {low:.3f} to {high:.3f})")
     three = data["least"] >= 3
     return (

@@ -19,7 +19,7 @@ from alignmath.plane.sectors import sector_probabilities, sector_probability, se
 from examples.min_norm.recovery import recovered
 from examples.min_norm.training import TEACHER
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
-from proofs.min_norm.beyond.recovery_odds import wilson
+from proofs.engine.statistics import proportion_interval
 
 _SEED = 64
 
@@ -56,8 +56,8 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     exact, bound = [], []
     for k, teacher in enumerate(TEACHERS.values()):
         for column, count in enumerate(samples):
-            found, closed = recovered(teacher, count, draws, _SEED + k)
-            counts[k, column], proved[k, column] = found.sum(), closed.sum()
+            minimal, closed = recovered(teacher, count, draws, _SEED + k)
+            counts[k, column], proved[k, column] = minimal.sum(), closed.sum()
         shares = sector_probabilities(teacher)
         exact.append([sector_probability(count, shares) for count in curve])
         bound.append([sector_probability_bound(count, shares) for count in curve])
@@ -78,7 +78,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
     together = panels[1, 2]
     samples, draws = data["samples"], int(data["draws"])
-    low, high = wilson(data["recovered"], draws)
+    low, high = proportion_interval(data["recovered"], draws)
     share = data["recovered"] / draws
     for k, (panel, name) in enumerate(zip(panels.flat, TEACHERS, strict=False)):
         error = [np.maximum(share[k] - low[k], 0), np.maximum(high[k] - share[k], 0)]

@@ -21,8 +21,7 @@ from matplotlib.figure import Figure
 
 from examples.min_norm.training import TEACHER, objectives, squared_norms, train, uniform_inputs
 from examples.style import BLUE, GREEN, RED, new_figure, run
-from solvers.interpolation.minimum_norm import min_norm
-from solvers.interpolation.weight_decay import largest_penalty, penalty_path
+from solvers.interpolation import largest_penalty, min_norm, penalty_path
 
 _SAMPLES, _WIDTH, _BATCH, _RATE, _SEED = 40, 100, 8, 0.1, 61
 _LAST = 1e-6
@@ -33,39 +32,39 @@ _TRAINED = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 4e-4, 1e-4)
 # %%
 def compute(quick: bool = False) -> dict[str, np.ndarray]:
     """Squared norm and mean square error along the path, the multipliers' norm, and the same two numbers for SGD at a few penalties."""
-    points = uniform_inputs(_SAMPLES, _SEED, 1)[0]
-    labels = np.asarray(TEACHER(points))
-    largest = largest_penalty(points, labels)
+    x = uniform_inputs(_SAMPLES, _SEED, 1)[0]
+    y = np.asarray(TEACHER(x))
+    largest = largest_penalty(x, y)
     ratios = np.append(np.geomspace(1.5, _PLOTTED, 16 if quick else 80), _LAST)
     penalties = np.array(_TRAINED[:4] if quick else _TRAINED)
-    path = penalty_path(points, labels, np.sort(np.append(ratios * largest, penalties))[::-1], tolerance=1e-7)
-    exact = {found.penalty: found.squared_norm for found in path}
+    path = penalty_path(x, y, np.sort(np.append(ratios * largest, penalties))[::-1], tolerance=1e-7)
+    exact = {optimum.penalty: optimum.squared_norm for optimum in path}
     runs = len(penalties)
-    inputs, outputs = np.tile(points, (runs, 1, 1)), np.tile(labels, (runs, 1))
+    every_x, every_y = np.tile(x, (runs, 1, 1)), np.tile(y, (runs, 1))
     sgd = train(
-        inputs,
-        outputs,
+        every_x,
+        every_y,
         penalties,
         width=_WIDTH,
         steps=10_000 if quick else 200_000,
-        rate=_RATE,
-        batch=_BATCH,
+        learning_rate=_RATE,
+        batch_size=_BATCH,
         seed=_SEED,
     )
     return {
         "samples": np.array(_SAMPLES),
         "largest": np.array(largest),
-        "penalty": np.array([found.penalty for found in path]),
-        "squared_norm": np.array([found.squared_norm for found in path]),
-        "mean_square": np.array([found.mean_square for found in path]),
-        "objective": np.array([found.objective for found in path]),
-        "gap": np.array([found.gap for found in path]),
+        "penalty": np.array([optimum.penalty for optimum in path]),
+        "squared_norm": np.array([optimum.squared_norm for optimum in path]),
+        "mean_square": np.array([optimum.mean_square for optimum in path]),
+        "objective": np.array([optimum.objective for optimum in path]),
+        "gap": np.array([optimum.gap for optimum in path]),
         "multipliers_square": np.array(np.sum(np.asarray(path[-1].dual, dtype=float) ** 2)),
-        "least": np.array(min_norm(points, labels).squared_norm),
+        "least": np.array(min_norm(x, y).squared_norm),
         "sgd_penalty": penalties,
         "sgd_squared_norm": squared_norms(sgd),
         "sgd_exact": np.array([exact[penalty] for penalty in penalties]),
-        "sgd_mean_square": 2 * objectives(sgd, inputs, outputs, 0.0),
+        "sgd_mean_square": 2 * objectives(sgd, every_x, every_y, 0.0),
     }
 
 

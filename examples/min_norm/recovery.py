@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import TwoLayer
-from alignmath.plane.certificate import dual_certificate
-from alignmath.plane.dual import dual_peak
-from solvers.interpolation.recovery import is_recoverable
+from alignmath.plane import dual_certificate, dual_peak
+from solvers.interpolation import is_recoverable
 
 __all__ = ["is_minimal", "recovered"]
 
@@ -28,23 +27,23 @@ def recovered(teacher: TwoLayer, samples: int, draws: int, seed: int) -> tuple[n
 
     Where they do not (`dual_certificate` raises, or the bound computed from them is too low), `is_recoverable` decides.
     """
-    found, closed = np.zeros(draws, dtype=bool), np.zeros(draws, dtype=bool)
+    minimal, closed = np.zeros(draws, dtype=bool), np.zeros(draws, dtype=bool)
     for draw in range(draws):
         angles = np.random.default_rng([seed, samples, draw]).uniform(0, 2 * np.pi, samples)
-        points = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        closed[draw] = _proved(teacher, points)
-        found[draw] = closed[draw] or bool(is_recoverable(teacher, points))
-    return found, closed
+        x = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        closed[draw] = _proved(teacher, x)
+        minimal[draw] = closed[draw] or bool(is_recoverable(teacher, x))
+    return minimal, closed
 
 
 def _own(teacher: TwoLayer) -> float:
     return 2 * math.fsum(np.abs(teacher.output) * teacher.lengths)
 
 
-def _proved(teacher: TwoLayer, points: np.ndarray) -> bool:
+def _proved(teacher: TwoLayer, x: np.ndarray) -> bool:
     try:
-        multipliers = dual_certificate(teacher, points)
+        multipliers = dual_certificate(teacher, x)
     except ValueError:  # some sector has no two points that serve
         return False
-    bound = 2 * float(teacher(points) @ multipliers) / dual_peak(points, multipliers).value
+    bound = 2 * float(teacher(x) @ multipliers) / dual_peak(x, multipliers).value
     return bound >= (1 - _SAME) * _own(teacher)

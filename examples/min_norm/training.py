@@ -29,38 +29,46 @@ def uniform_inputs(samples: int, seed: int, runs: int) -> np.ndarray:
 
 
 def train(
-    points: np.ndarray, labels: np.ndarray, penalty: Any, *, width: int, steps: int, rate: float, batch: int, seed: int
+    x: np.ndarray,
+    y: np.ndarray,
+    penalty: Any,
+    *,
+    width: int,
+    steps: int,
+    learning_rate: float,
+    batch_size: int,
+    seed: int,
 ) -> TwoLayer:
     """A batch of R networks after `steps` of SGD with momentum 0.9, each on its own data set; all in float64.
 
-    points: `(R, n, 2)`; labels: `(R, n)`; penalty: weight decay, a number or `(R,)`. Starts are `N(0, 0.3^2)`; every
-    epoch runs through the samples in a new order, `batch` at a time (it divides n); the learning rate stays at `rate` for
-    half of the steps and falls linearly to 0 in the other half. A run's numbers depend on `seed` and its place only.
+    x: `(R, n, 2)`; y: `(R, n)`; penalty: weight decay, a number or `(R,)`. Starts are `N(0, 0.3^2)`; every epoch runs
+    through the samples in a new order, `batch_size` at a time (it divides n); the learning rate is constant for half
+    of the steps and falls linearly to 0 in the other half. A run's numbers depend on `seed` and its place only.
     """
-    runs, samples = labels.shape
-    if samples % batch:
-        raise ValueError(f"batch is {batch}; expected a divisor of the number of samples, {samples}")
+    runs, samples = y.shape
+    if samples % batch_size:
+        raise ValueError(f"batch_size is {batch_size}; expected a divisor of the number of samples, {samples}")
     decay = np.broadcast_to(np.asarray(penalty, dtype=float), (runs,))[:, None]
     streams = [np.random.default_rng([seed, k, 1]) for k in range(runs)]  # not those of `uniform_inputs`
     start: Any = _START * np.stack([stream.standard_normal((width, 3)) for stream in streams])
     hidden, output = start[..., :2].copy(), start[..., 2].copy()
     hidden_speed, output_speed = np.zeros_like(hidden), np.zeros_like(output)
-    every, per_epoch = np.arange(runs)[:, None], samples // batch
+    every, per_epoch = np.arange(runs)[:, None], samples // batch_size
     order = np.empty((0, runs, samples), dtype=int)
     for step in range(steps):
         epoch, place = divmod(step, per_epoch)
         if place == 0 and epoch % _EPOCHS == 0:
             orders = np.tile(np.arange(samples), (_EPOCHS, 1))
             order = np.stack([stream.permuted(orders, axis=1) for stream in streams], axis=1)
-        chosen = order[epoch % _EPOCHS, :, place * batch : (place + 1) * batch]
-        x = points[every, chosen]
-        before = hidden @ x.transpose(0, 2, 1)
+        chosen = order[epoch % _EPOCHS, :, place * batch_size : (place + 1) * batch_size]
+        inputs = x[every, chosen]
+        before = hidden @ inputs.transpose(0, 2, 1)
         active = before > 0
         after = np.where(active, before, 0.0)
-        misfit = ((output[:, None, :] @ after)[:, 0] - labels[every, chosen]) / batch
+        misfit = ((output[:, None, :] @ after)[:, 0] - y[every, chosen]) / batch_size
         output_slope = (after @ misfit[:, :, None])[:, :, 0] + decay * output
-        hidden_slope = output[:, :, None] * ((active * misfit[:, None, :]) @ x) + decay[:, :, None] * hidden
-        now = rate * min(1.0, 2 * (1 - step / steps))
+        hidden_slope = output[:, :, None] * ((active * misfit[:, None, :]) @ inputs) + decay[:, :, None] * hidden
+        now = learning_rate * min(1.0, 2 * (1 - step / steps))
         output_speed = _MOMENTUM * output_speed - now * output_slope
         hidden_speed = _MOMENTUM * hidden_speed - now * hidden_slope
         output, hidden = output + output_speed, hidden + hidden_speed
@@ -72,7 +80,7 @@ def squared_norms(networks: TwoLayer) -> np.ndarray:
     return np.sum(networks.output**2, axis=-1) + np.sum(networks.hidden**2, axis=(-2, -1))
 
 
-def objectives(networks: TwoLayer, points: np.ndarray, labels: np.ndarray, penalty: Any) -> np.ndarray:
-    """The regularised loss of each of R networks on its own data `points (R, n, 2)`, `labels (R, n)`."""
-    values = np.sum(networks.output[..., None] * np.maximum(networks.hidden @ points.transpose(0, 2, 1), 0), axis=-2)
-    return np.mean((values - labels) ** 2, axis=-1) / 2 + np.asarray(penalty) / 2 * squared_norms(networks)
+def objectives(networks: TwoLayer, x: np.ndarray, y: np.ndarray, penalty: Any) -> np.ndarray:
+    """The regularised loss of each of R networks on its own data `x (R, n, 2)`, `y (R, n)`."""
+    values = np.sum(networks.output[..., None] * np.maximum(networks.hidden @ x.transpose(0, 2, 1), 0), axis=-2)
+    return np.mean((values - y) ** 2, axis=-1) / 2 + np.asarray(penalty) / 2 * squared_norms(networks)

@@ -23,17 +23,22 @@ pi = sp.pi
 e, e_next = sp.symbols("e e'", real=True)
 gap, first, second, t = sp.symbols("D d_1 d_2 t", positive=True)
 rest = sp.Symbol("q", positive=True)
+before, after, left = sp.symbols("b c w", positive=True)
+"""`t - d_1`, `d_2 - t`, `h - d_2`: sums of them have sines of a clear sign."""
+point, stop = first + before, first + before + after
+span = sp.sin(before + after)
+lift, drop, side = sp.symbols("p r s", positive=True)
 
 
 def certificate_steps(d: Derivation) -> None:
     """Multipliers, telescoping, and p between two directions as the mean of two sector functions."""
-    points = [sp.Matrix([-sp.sin(offset), sp.cos(offset)]) for offset in (first, second)]
+    samples = [sp.Matrix([-sp.sin(offset), sp.cos(offset)]) for offset in (first, second)]
     chosen = formulas.multipliers(e, e_next, gap, first, second)
     wanted = (e_next * sp.Matrix([sp.cos(gap), sp.sin(gap)]) - e * sp.Matrix([1, 0])) / 2
     for k in range(2):
         d.identity(
             f"multipliers of a sector, {('first', 'second')[k]} coordinate",
-            (sum((value * point for value, point in zip(chosen, points, strict=True)), sp.zeros(2, 1)) - wanted)[k],
+            (sum((value * x for value, x in zip(chosen, samples, strict=True)), sp.zeros(2, 1)) - wanted)[k],
             0,
             r"$\beta=(1,0)$, $\beta'=(\cos D,\sin D)$, points $x_i=(-\sin d_i,\cos d_i)$, $0<d_1<d_2<D\le\pi$. $\lambda_1=(e'\cos(D-d_2)-e\cos d_2)/(2\sin(d_2-d_1))$ and $\lambda_2=(e\cos d_1-e'\cos(D-d_1))/(2\sin(d_2-d_1))$; every other point of the sector has multiplier 0.",
             shown=r"\lambda_1x_1+\lambda_2x_2=\tfrac12(e'\beta'-e\beta)",
@@ -75,14 +80,37 @@ def certificate_steps(d: Derivation) -> None:
 def _bounds(effort: Effort) -> Outcome:
     d = Derivation()
     certificate_steps(d)
-    before, after, left = sp.symbols(
-        "b c w", positive=True
-    )  # t - d_1, d_2 - t, h - d_2: sums of them have sines of a clear sign
-    point, stop = first + before, first + before + after
+    _equal_signs(d)
+    _opposite_signs(d)
+    _strict_cosines(d)
+    d.identity(
+        "reflection",
+        formulas.joining_sinusoid(e_next, e, gap, gap - second, gap - first, gap - t),
+        formulas.joining_sinusoid(e, e_next, gap, first, second, t),
+        r"$t\to D-t$ exchanges the two directions: the bounds hold as well with both offsets beyond the bisector. With $e=-1$, $v$ changes sign.",
+        shown=r"v_{e',e}(D-t;\,D-d_2,D-d_1)=v_{e,e'}(t;\,d_1,d_2)",
+    )
+    d.argument(
+        "p is strictly within 1 off the teacher's lines",
+        r"If in every sector the two points lie on one side of the bisector, or the neighbouring signs differ, then $p=e_j$ at $\beta_j$, and $|p|<1$ in every other direction.",
+        "There $p$ is the mean of two functions strictly within $\\pm1$.",
+        refuted_by=r"a direction $\beta+t$ where $|p|>\max(|\cos t|,|\cos(D-t)|)$",
+        attack=lambda: sector_bound_attack(effort),
+    )
+    d.argument(
+        "code and proof",
+        r"The multipliers of this proof, with every sector's sum telescoped, give $p=e_k$ at the teacher's directions and $|p|\le1$; so do those the library computes.",
+        "The formulas above, put together.",
+        refuted_by="samples for which the dual function misses the signs, or exceeds 1",
+        attack=lambda: _contact_attack(effort),
+    )
+    return d.proved("explicit multipliers; the joining sinusoid lies between cosines, by product formulas")
+
+
+def _equal_signs(d: Derivation) -> None:
+    """The joining sinusoid between the two cosines, for equal signs."""
     half = stop + left
-    span = sp.sin(before + after)
     same = formulas.joining_sinusoid(1, 1, 2 * half, first, stop, point)
-    lift, drop, side = sp.symbols("p r s", positive=True)
     whole = (sp.sin(half), "sine")
     d.sign(
         "equal signs, above",
@@ -102,6 +130,10 @@ def _bounds(effort: Effort) -> Outcome:
         statement=r"$v-\cos(D-t)$ has the zero $d_2$ and the value $2\sin h\sin(h-d_1)$ at $d_1$.",
         shown=r"\sin(d_2-d_1)(v-\cos(D-t))=2\sin h\,\sin(h-d_1)\sin(d_2-t)>0",
     )
+
+
+def _opposite_signs(d: Derivation) -> None:
+    """The same for opposite signs, whatever the offsets."""
     turned = formulas.joining_sinusoid(1, -1, pi - 2 * rest, first, stop, point)
     for name, offset, gone, domain, other, shown in (
         (
@@ -134,6 +166,10 @@ def _bounds(effort: Effort) -> Outcome:
             statement=r"$e=1$, $e'=-1$, so there are at least two lines and $D<\pi$; $q=\frac\pi2-h>0$, $\cos h=\sin q$, $\cos(h-d)=\sin(q+d)$. The offsets are any $0<d_1<d_2<D$: the bisector does not matter.",
             shown=shown,
         )
+
+
+def _strict_cosines(d: Derivation) -> None:
+    """Both cosines are strictly within 1 in size."""
     angle = sp.Symbol("x", positive=True)
     small, large = sp.symbols("k l", positive=True)
     for name, value, square, shown in (
@@ -149,28 +185,6 @@ def _bounds(effort: Effort) -> Outcome:
             statement=r"For $x=t$ and $x=D-t$, which lie in $(0,\pi)$ where $0<t<D\le\pi$. So every bound on $v$ is strictly within $\pm1$, and so are $e\cos t$ and $e'\cos(D-t)$.",
             shown=shown,
         )
-    d.identity(
-        "reflection",
-        formulas.joining_sinusoid(e_next, e, gap, gap - second, gap - first, gap - t),
-        formulas.joining_sinusoid(e, e_next, gap, first, second, t),
-        r"$t\to D-t$ exchanges the two directions: the bounds hold as well with both offsets beyond the bisector. With $e=-1$, $v$ changes sign.",
-        shown=r"v_{e',e}(D-t;\,D-d_2,D-d_1)=v_{e,e'}(t;\,d_1,d_2)",
-    )
-    d.argument(
-        "p is strictly within 1 off the teacher's lines",
-        r"If in every sector the two points lie on one side of the bisector, or the neighbouring signs differ, then $p=e_j$ at $\beta_j$, and $|p|<1$ in every other direction.",
-        "There $p$ is the mean of two functions strictly within $\\pm1$.",
-        refuted_by=r"a direction $\beta+t$ where $|p|>\max(|\cos t|,|\cos(D-t)|)$",
-        attack=lambda: sector_bound_attack(effort),
-    )
-    d.argument(
-        "code and proof",
-        r"The multipliers of this proof, with every sector's sum telescoped, give $p=e_k$ at the teacher's directions and $|p|\le1$; so do those the library computes.",
-        "The formulas above, put together.",
-        refuted_by="samples for which the dual function misses the signs, or exceeds 1",
-        attack=lambda: _contact_attack(effort),
-    )
-    return d.proved("explicit multipliers; the joining sinusoid lies between cosines, by product formulas")
 
 
 def instances(effort: Effort, quick: int, full: int, seed: int) -> list[Instance]:
@@ -187,14 +201,14 @@ def sector_bound_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(411)
     margins = []
     for instance in instances(effort, 150, 3_000, 412):
-        found = formulas.dual_certificate(instance.angles, instance.signs, instance.samples)
+        multipliers = formulas.dual_certificate(instance.angles, instance.signs, instance.samples)
         lines = np.mod(np.concatenate([instance.angles, instance.angles + np.pi]), 2 * np.pi)
         psi = np.concatenate(
             [rng.uniform(0, 2 * np.pi, 200), instance.samples + np.pi / 2, instance.samples - np.pi / 2]
         )
-        p = plane.dual_function(instance.points, found, psi)
+        p = plane.dual_function(instance.x, multipliers, psi)
         nearest = np.abs(np.cos(psi[:, None] - lines)).max(axis=1) if len(lines) == 2 else _neighbours(psi, lines)
-        margins.append((nearest - np.abs(p)) / np.abs(found).sum() + 1e-13)
+        margins.append((nearest - np.abs(p)) / np.abs(multipliers).sum() + 1e-13)
     return none_below(
         "random teachers of 1 to 6 neurons, three points a sector, seed 412: max(|cos t|, |cos(D - t)|) - |p|, over the sum of |multipliers|",
         np.concatenate(margins),
@@ -211,13 +225,13 @@ def _neighbours(psi: np.ndarray, lines: np.ndarray) -> np.ndarray:
 def _contact_attack(effort: Effort) -> Attack:
     errors = []
     for instance in instances(effort, 150, 3_000, 413):
-        for found in (
+        for multipliers in (
             formulas.dual_certificate(instance.angles, instance.signs, instance.samples),
-            plane.dual_certificate(instance.teacher, instance.points),
+            plane.dual_certificate(instance.teacher, instance.x),
         ):
-            p = plane.dual_function(instance.points, found, instance.angles)
-            over = max(plane.dual_peak(instance.points, found).value - 1, 0)
-            errors.append((np.abs(p - instance.signs).max() + over) / (1 + np.abs(found).sum()))
+            p = plane.dual_function(instance.x, multipliers, instance.angles)
+            over = max(plane.dual_peak(instance.x, multipliers).value - 1, 0)
+            errors.append((np.abs(p - instance.signs).max() + over) / (1 + np.abs(multipliers).sum()))
     return errors_below(
         "the same kind of samples, seed 413: p at the teacher's directions less its sign, and what |p| exceeds 1 by, over the sum of |multipliers|",
         errors,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
+from alignmath.arrays import as_generator
 from alignmath.networks import TwoLayer
 from solvers.interpolation.lifting import lifted
 
@@ -12,7 +13,7 @@ from ..engine.attacks import none_below
 from ..engine.claims import Attack, CheckFailed, Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
 
-__all__ = ["CLAIMS", "sector_points"]
+__all__ = ["CLAIMS", "sector_samples"]
 
 
 def _dimension(effort: Effort) -> Outcome:
@@ -53,24 +54,25 @@ def _general_position_attack(effort: Effort) -> Attack:
     margins = []
     for _ in range(effort.count(4, 30)):
         angles = np.concatenate([rng.uniform(-1.4, 1.4, 6), np.pi + rng.uniform(-1.4, 1.4, 6)])
-        points = np.stack([np.cos(angles) / 2**0.5, np.sin(angles), np.cos(angles) / 2**0.5], axis=1)
-        points += 1e-3 * rng.standard_normal(points.shape)
-        margins.append(1 - lifted(points, np.maximum(points[:, 0], 0)).value)
+        x = np.stack([np.cos(angles) / 2**0.5, np.sin(angles), np.cos(angles) / 2**0.5], axis=1)
+        x += 1e-3 * rng.standard_normal(x.shape)
+        margins.append(1 - lifted(x, np.maximum(x[:, 0], 0)).value)
     return none_below(
         "6 and 6 samples within 1e-3 of the plane, convex lifting, seed 455: 1 less the least cost", margins
     )
 
 
-def sector_points(rng: np.random.Generator, teacher: TwoLayer, in_sector: int) -> np.ndarray:
+def sector_samples(seed: int | np.random.Generator, teacher: TwoLayer, in_sector: int) -> np.ndarray:
     """Uniform samples of the sphere, `in_sector` in each of the `2^m` sectors of m independent neurons."""
+    rng = as_generator(seed)
     hidden = np.asarray(teacher.hidden)
-    held: dict[tuple[bool, ...], list[np.ndarray]] = {}
-    while len(held) < 2 ** len(hidden) or min(map(len, held.values())) < in_sector:
+    sectors: dict[tuple[bool, ...], list[np.ndarray]] = {}
+    while len(sectors) < 2 ** len(hidden) or min(map(len, sectors.values())) < in_sector:
         x = rng.standard_normal(hidden.shape[1])
-        rows = held.setdefault(tuple(hidden @ x > 0), [])
-        if len(rows) < in_sector:
-            rows.append(x / np.linalg.norm(x))
-    return np.concatenate([np.stack(rows) for rows in held.values()])
+        held = sectors.setdefault(tuple(hidden @ x > 0), [])
+        if len(held) < in_sector:
+            held.append(x / np.linalg.norm(x))
+    return np.concatenate([np.stack(held) for held in sectors.values()])
 
 
 def _uniform_dimension(effort: Effort) -> Outcome:
@@ -85,7 +87,7 @@ def _uniform_dimension(effort: Effort) -> Outcome:
     for dimension, neurons in ((3, 1), (3, 2), (4, 1)):
         rng = np.random.default_rng([457, dimension, neurons])
         teachers = [_random_teacher(rng, dimension, neurons) for _ in range(draws)]
-        ratios = [_cost_ratio(teacher, sector_points(rng, teacher, dimension + 1)) for teacher in teachers]
+        ratios = [_cost_ratio(teacher, sector_samples(rng, teacher, dimension + 1)) for teacher in teachers]
         in_sectors.append(_counted(f"d = {dimension}, m_0 = {neurons}", ratios))
     text = f"uniform samples: {'; '.join(sampled)}. With d + 1 points in each sector: {'; '.join(in_sectors)}"
     return d.open(
@@ -102,9 +104,9 @@ def _uniform(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray
     return x / np.linalg.norm(x, axis=1)[:, None]
 
 
-def _cost_ratio(teacher: TwoLayer, points: np.ndarray) -> float:
+def _cost_ratio(teacher: TwoLayer, x: np.ndarray) -> float:
     """Least cost of an interpolant over the teacher's, which bounds it but for the solver's rounding."""
-    ratio = lifted(points, teacher(points)).value / teacher.width
+    ratio = lifted(x, teacher(x)).value / teacher.width
     if ratio > 1 + 1e-5:
         raise CheckFailed(f"the lifting costs {ratio:.7f} times its teacher")
     return ratio

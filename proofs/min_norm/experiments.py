@@ -20,16 +20,22 @@ from ..engine.attacks import none_below
 from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
 from . import formulas
-from .samples import function_gap, points_at
+from .samples import function_gap, unit_vectors
 
 __all__ = ["CLAIMS", "Recoveries", "recoveries"]
 
 _SIXTH = [Fraction(1, 6)] * 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recoveries:
-    """Minimum-norm interpolants of uniform samples: squared norm, largest `|f - f*|` on the circle, whether they are condensed (neurons within 1e-3 of the teacher's lines, but for 1e-5 of their mass), and the least number of samples in a sector, `(draws,)` each."""
+    """Minimum-norm interpolants of uniform samples; every field `(draws,)`.
+
+    - squared_norm: of the interpolant
+    - function_gap: largest `|f - f*|` on the circle
+    - condensed: whether its neurons lie within 1e-3 of the teacher's lines, but for 1e-5 of their mass
+    - least: the least number of samples in a sector
+    """
 
     squared_norm: np.ndarray
     function_gap: np.ndarray
@@ -48,15 +54,15 @@ def recoveries(samples: int, draws: int, seed: int, teacher: TwoLayer | None = N
     lines = np.sort(
         np.mod(np.concatenate([teacher.polar_angles + np.pi / 2, teacher.polar_angles - np.pi / 2]), 2 * np.pi)
     )
-    rows = []
+    results = []
     for draw in range(draws):
         angles = np.random.default_rng([seed, samples, draw]).uniform(0, 2 * np.pi, samples)
-        points = points_at(angles)
-        found = min_norm(points, teacher(points))
+        x = unit_vectors(angles)
+        solution = min_norm(x, teacher(x))
         counts = np.bincount(np.searchsorted(lines, angles) % len(lines), minlength=len(lines))
-        condensed = is_condensed(found.network, teacher, 1e-3, negligible=1e-5).condensed
-        rows.append((found.squared_norm, function_gap(found.network, teacher), condensed, counts.min()))
-    return Recoveries(*np.array(rows).T)
+        condensed = is_condensed(solution.network, teacher, 1e-3, negligible=1e-5).condensed
+        results.append((solution.squared_norm, function_gap(solution.network, teacher), condensed, counts.min()))
+    return Recoveries(*np.array(results).T)
 
 
 def _bound(effort: Effort) -> Outcome:
@@ -147,22 +153,22 @@ def _text_forty(effort: Effort) -> Outcome:
 def _measured_forty(effort: Effort) -> Outcome:
     d = Derivation("min_norm.eq12")
     draws = effort.count(100, 1_000)
-    found = recoveries(40, draws, seed=452)
-    enough = found.least >= 3
+    measured = recoveries(40, draws, seed=452)
+    enough = measured.least >= 3
     d.measurement(
         "where every sector holds three points",
-        bool(np.all(found.recovered[enough]) and np.all(found.condensed[enough]))
-        and bool(np.all(np.abs(found.squared_norm[enough] - 6) < 1e-5)),
-        f"{enough.sum()} of {draws} draws (exact probability 0.8403); there the certified least squared norm is 6 to {np.abs(found.squared_norm[enough] - 6).max():.1g} and the minimiser is condensed and equal to the teacher, each time.",
+        bool(np.all(measured.recovered[enough]) and np.all(measured.condensed[enough]))
+        and bool(np.all(np.abs(measured.squared_norm[enough] - 6) < 1e-5)),
+        f"{enough.sum()} of {draws} draws (exact probability 0.8403); there the certified least squared norm is 6 to {np.abs(measured.squared_norm[enough] - 6).max():.1g} and the minimiser is condensed and equal to the teacher, each time.",
     )
-    share = found.recovered.mean()
+    share = measured.recovered.mean()
     d.measurement(
         "all draws",
-        bool(share > 0.9 and found.squared_norm.max() < 6 + 1e-5),
-        f"The minimiser is the teacher in {found.recovered.sum()} of {draws} draws, squared norms from {found.squared_norm.min():.6f} to {found.squared_norm.max():.6f}, seed 452.",
+        bool(share > 0.9 and measured.squared_norm.max() < 6 + 1e-5),
+        f"The minimiser is the teacher in {measured.recovered.sum()} of {draws} draws, squared norms from {measured.squared_norm.min():.6f} to {measured.squared_norm.max():.6f}, seed 452.",
     )
     return d.measured(
-        f"N = 40: the minimum-norm network is the teacher in {found.recovered.sum()} of {draws} draws, in each of the {enough.sum()} with three points a sector"
+        f"N = 40: the minimum-norm network is the teacher in {measured.recovered.sum()} of {draws} draws, in each of the {enough.sum()} with three points a sector"
     )
 
 
@@ -179,11 +185,11 @@ def _text_twenty(effort: Effort) -> Outcome:
         f"At $N=20$ the bound (12) is {float(bound):.4f}; every sector holds three points with probability {float(exact):.5f}, two with {float(two):.4f}.",
         reason="rationals",
     )
-    points = _two_in_one_sector()
-    counts = np.bincount((points // 60).astype(int), minlength=6)
+    degrees = _two_in_one_sector()
+    counts = np.bincount((degrees // 60).astype(int), minlength=6)
     d.certificate(
         "and its condition is not necessary",
-        counts.min() == 2 and all(_same_side(points[points // 60 == k] - 60 * k) for k in range(6)),
+        counts.min() == 2 and all(_same_side(degrees[degrees // 60 == k] - 60 * k) for k in range(6)),
         r"Two points a sector on one side of its bisector, for instance at 5 and 20 degrees past its first end, are enough (`min_norm.beyond.recovery`): twelve samples in place of eighteen.",
         reason="integers",
     )
@@ -203,11 +209,11 @@ def _same_side(offsets: np.ndarray) -> bool:
 def _measured_twenty(effort: Effort) -> Outcome:
     d = Derivation()
     draws = effort.count(120, 1_000)
-    found = recoveries(20, draws, seed=453)
+    measured = recoveries(20, draws, seed=453)
     d.measurement(
         "almost always",
-        bool(found.recovered.mean() > 0.9 and np.all(found.condensed >= found.recovered)),
-        f"The minimiser is condensed and equal to the teacher in {found.recovered.sum()} of {draws} draws of 20 uniform points, though only {(found.least >= 3).sum()} of them have three points in each sector and {(found.least >= 2).sum()} have two; seed 453.",
+        bool(measured.recovered.mean() > 0.9 and np.all(measured.condensed >= measured.recovered)),
+        f"The minimiser is condensed and equal to the teacher in {measured.recovered.sum()} of {draws} draws of 20 uniform points, though only {(measured.least >= 3).sum()} of them have three points in each sector and {(measured.least >= 2).sum()} have two; seed 453.",
     )
     mixed = TwoLayer(regular_polygon(3).hidden, np.array([1.0, 1.0, -1.0]))
     other = recoveries(20, draws // 2, seed=454, teacher=mixed)
@@ -215,7 +221,7 @@ def _measured_twenty(effort: Effort) -> Outcome:
         "signs (+, +, -)", bool(other.recovered.mean() > 0.9), f"{other.recovered.sum()} of {draws // 2}, seed 454."
     )
     return d.measured(
-        f"N = 20: {found.recovered.sum()} of {draws} minimum-norm networks are the teacher ({other.recovered.sum()} of {draws // 2} with signs +, +, -)"
+        f"N = 20: {measured.recovered.sum()} of {draws} minimum-norm networks are the teacher ({other.recovered.sum()} of {draws // 2} with signs +, +, -)"
     )
 
 

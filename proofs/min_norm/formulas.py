@@ -162,17 +162,17 @@ def multipliers(first: Any, last: Any, gap: Any, start: Any, stop: Any, *, sin: 
     return (last * cos(gap - stop) - first * cos(stop)) / span, (first * cos(start) - last * cos(gap - start)) / span
 
 
-def dual_certificate(angles: Any, signs: Any, points: Any) -> np.ndarray:
-    """The multipliers of Theorem 5.2's certificate, `(N,)`, in float64, zero where no pair of a sector uses the point.
+def dual_certificate(angles: Any, signs: Any, samples: Any) -> np.ndarray:
+    """The multipliers of Theorem 5.2's certificate, `(N,)`, in float64, zero where no pair of a sector uses the sample.
 
-    angles, signs: `(m,)`, the directions and signs of the teacher's neurons, on distinct lines. points: `(N,)`, the angles of the samples.
+    angles, signs: `(m,)`, the directions and signs of the teacher's neurons, on distinct lines. samples: `(N,)`, their angles.
     In each sector the pair on one side of the bisector that lies furthest apart is taken.
     """
     lines = np.mod(np.asarray(angles, dtype=float), np.pi)
     order = np.argsort(lines)
     beta, e = np.concatenate([lines[order], lines[order] + np.pi]), np.tile(np.asarray(signs)[order], 2)
-    result = np.zeros(len(points))
-    offsets = np.mod(np.asarray(points) - np.pi / 2 - beta[0], 2 * np.pi)
+    result = np.zeros(len(samples))
+    offsets = np.mod(np.asarray(samples) - np.pi / 2 - beta[0], 2 * np.pi)
     beta = np.append(beta - beta[0], 2 * np.pi)
     for j in range(len(e)):
         gap = beta[j + 1] - beta[j]
@@ -182,10 +182,9 @@ def dual_certificate(angles: Any, signs: Any, points: Any) -> np.ndarray:
         sides = [np.flatnonzero(d <= gap / 2), np.flatnonzero(d >= gap / 2)]
         pairs = [(d[side[-1]] - d[side[0]], side[0], side[-1]) for side in sides if len(side) > 1]
         if not pairs:
-            raise ValueError(f"sector {j} holds no two points on one side of its bisector")
+            raise ValueError(f"sector {j} holds no two samples on one side of its bisector")
         _, p, q = max(pairs)
-        found = multipliers(e[j], e[(j + 1) % len(e)], gap, d[p], d[q], sin=np.sin, cos=np.cos)
-        result[inside[[p, q]]] += found
+        result[inside[[p, q]]] += multipliers(e[j], e[(j + 1) % len(e)], gap, d[p], d[q], sin=np.sin, cos=np.cos)
     return result
 
 

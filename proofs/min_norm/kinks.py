@@ -66,8 +66,8 @@ def _variation_attack(effort: Effort, most: int) -> Attack:
         network, line = _with_shared_lines(rng, int(rng.integers(1, most + 1)))
         masses = np.asarray(network.output) * np.linalg.norm(network.hidden, axis=1)
         expected = 2 * np.abs(np.bincount(line, masses)).sum()
-        found = gradient_variation(network), plane.kappa(network)
-        errors += [abs(value - expected) / cost_of(network) for value in found]
+        values = gradient_variation(network), plane.kappa(network)
+        errors += [abs(value - expected) / cost_of(network) for value in values]
     return errors_below(
         f"networks of up to {most} neurons, some co-linear, both signs, seed 401: kappa from gradients between kinks, and the library's kappa",
         errors,

@@ -139,10 +139,10 @@ def _theorem(effort: Effort) -> Outcome:
     )
     offset, apart = sp.symbols("d a", positive=True)
     side = sp.Symbol("s", positive=True)
-    points = [sp.Matrix([sp.cos(x), sp.sin(x)]) for x in (offset, offset + apart)]
+    inputs = [sp.Matrix([sp.cos(angle), sp.sin(angle)]) for angle in (offset, offset + apart)]
     d.sign(
         "two points a sector fix its gradient",
-        sp.Matrix.hstack(*points).det(),
+        sp.Matrix.hstack(*inputs).det(),
         side,
         positive={side: (sp.sin(apart), "sine")},
         domain=(apart, sp.pi - apart),
@@ -164,11 +164,11 @@ def duality_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(421)
     errors = []
     for instance in instances(effort, 150, 3_000, 422):
-        found = formulas.dual_certificate(instance.angles, instance.signs, instance.samples)
+        multipliers = formulas.dual_certificate(instance.angles, instance.signs, instance.samples)
         angles, masses = rng.uniform(0, 2 * np.pi, 9), rng.standard_normal(9)
         values = np.maximum(np.cos(instance.samples[:, None] - angles), 0) @ masses
-        p = plane.dual_function(instance.points, found, angles)
-        errors.append(abs(values @ found - masses @ p) / np.abs(found).sum() / np.abs(masses).sum())
+        p = plane.dual_function(instance.x, multipliers, angles)
+        errors.append(abs(values @ multipliers - masses @ p) / np.abs(multipliers).sum() / np.abs(masses).sum())
     return errors_below(
         "networks of 9 random neurons, random samples, seeds 421 and 422, over the sizes of the terms", errors, 1e-14
     )
@@ -195,10 +195,10 @@ def solver_attack(effort: Effort) -> Attack:
     errors = []
     for k in range(effort.count(24, 600)):
         instance = random_instance(rng, 1 + k % 4, apart=0.1, inner=0.05)
-        found = min_norm(instance.points, instance.labels)
+        solution = min_norm(instance.x, instance.y)
         errors += [
-            abs(found.squared_norm / (2 * instance.masses.sum()) - 1),
-            function_gap(found.network, instance.teacher) / instance.masses.sum() * 1e-3,
+            abs(solution.squared_norm / (2 * instance.masses.sum()) - 1),
+            function_gap(solution.network, instance.teacher) / instance.masses.sum() * 1e-3,
         ]
     return errors_below(
         "minimum-norm interpolants of random teachers of 1 to 4 neurons, seed 425: relative error of the norm, and a thousandth of that of the function",

@@ -13,7 +13,7 @@ from ..engine.attacks import none_below
 from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
 from . import formulas
-from .samples import Instance, gradient_variation, least_squares_student, points_at, random_instance
+from .samples import Instance, gradient_variation, least_squares_student, random_instance, unit_vectors
 
 __all__ = ["CLAIMS"]
 
@@ -130,7 +130,7 @@ def _interpolants(effort: Effort, seed: int, positive: bool) -> Iterator[tuple[I
 
 def _hull_attack(effort: Effort) -> Attack:
     """How far, over all directions w, the gradients of an interpolant in a sector stay on one side of the teacher's."""
-    w = points_at(np.linspace(0, 2 * np.pi, 360, endpoint=False))
+    w = unit_vectors(np.linspace(0, 2 * np.pi, 360, endpoint=False))
     margins = []
     for instance, student in _interpolants(effort, 441, positive=False):
         lines = np.sort(np.mod(np.concatenate([instance.angles, instance.angles + np.pi]) + np.pi / 2, 2 * np.pi))
@@ -138,7 +138,7 @@ def _hull_attack(effort: Effort) -> Attack:
         target = np.asarray(instance.teacher.hidden), np.asarray(instance.teacher.output)
         for start, stop in zip(lines, [*lines[1:], lines[0] + 2 * np.pi], strict=True):
             places = np.linspace(start, stop, 402)[1:-1]
-            x = points_at(places)
+            x = unit_vectors(places)
             gradients = (x @ hidden.T > 0) @ (output[:, None] * hidden)
             difference = gradients - (x[200:201] @ target[0].T > 0) @ (target[1][:, None] * target[0])
             margins.append(-(difference @ w.T).min(axis=0).max() + 1e-6)

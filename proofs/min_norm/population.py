@@ -85,10 +85,10 @@ def _population(effort: Effort) -> Outcome:
     p, q, g, h = masses = sp.symbols("p_1 p_2 q_1 q_2")
     e, b = sp.Matrix([1, 0]), sp.Matrix(teacher[2][1])
     wanted = [p + q, g + h - 1, *((p - q) * e + (g - h) * b - 2 * e - b)]
-    found = sp.solve(wanted, masses, dict=True)
+    solutions = sp.solve(wanted, masses, dict=True)
     d.certificate(
         "condensed students cost 3",
-        found == [{p: 1, q: -1, g: 1, h: 0}],
+        solutions == [{p: 1, q: -1, g: 1, h: 0}],
         r"A condensed student is $p_1\sigma(e\cdot x)+p_2\sigma(-e\cdot x)+q_1\sigma(b\cdot x)+q_2\sigma(-b\cdot x)$, sums of the masses in these directions. Its kinks ($p_1+p_2=0$, $q_1+q_2=1$) and its odd part, $((p_1-p_2)e+(q_1-q_2)b)/2=e+b/2$, leave only the teacher: "
         "$\\sum_j|a_j|\\,|b_j|\\ge|p_1|+|p_2|+|q_1|+|q_2|=3$.",
         reason="exact linear algebra",

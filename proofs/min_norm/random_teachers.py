@@ -103,10 +103,10 @@ def _measured(effort: Effort) -> Outcome:
     chosen = [random_instance(rng, 1 + k % 6) for k in range(count)]
     loss, used = [], 0
     for instance in chosen:
-        found = plane.dual_certificate(instance.teacher, instance.points)
-        bound = float(instance.labels @ found) / plane.dual_peak(instance.points, found).value
-        loss.append((1 - bound / instance.masses.sum()) / np.abs(found).sum())
-        used += bool(np.all(plane.dual_function(instance.points, found, instance.angles) * instance.signs > 0))
+        multipliers = plane.dual_certificate(instance.teacher, instance.x)
+        bound = float(instance.y @ multipliers) / plane.dual_peak(instance.x, multipliers).value
+        loss.append((1 - bound / instance.masses.sum()) / np.abs(multipliers).sum())
+        used += bool(np.all(plane.dual_function(instance.x, multipliers, instance.angles) * instance.signs > 0))
     d.measurement(
         "lower bounds of the certificate",
         max(loss) < 1e-13 and used == count,
@@ -122,7 +122,7 @@ def _measured(effort: Effort) -> Outcome:
     solved = effort.count(12, 300)
     errors = []
     for instance in (random_instance(rng, 1 + k % 6, apart=0.05, inner=0.05) for k in range(solved)):
-        errors.append(abs(min_norm(instance.points, instance.labels).squared_norm / (2 * instance.masses.sum()) - 1))
+        errors.append(abs(min_norm(instance.x, instance.y).squared_norm / (2 * instance.masses.sum()) - 1))
     d.measurement(
         "the solver's norm",
         max(errors) < 1e-5,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alignmath.arrays import as_generator
 from alignmath.networks import TwoLayer
 
 __all__ = [
@@ -14,15 +15,19 @@ __all__ = [
     "function_gap",
     "gradient_variation",
     "least_squares_student",
-    "points_at",
     "random_directions",
     "random_instance",
+    "unit_vectors",
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instance:
-    """A teacher on distinct lines and samples: angles, signs, masses `(m,)`; the angles of the samples, `(N,)`."""
+    """A teacher on distinct lines, and samples.
+
+    - angles, signs, masses: `(m,)`, of the teacher's neurons
+    - samples: `(N,)`, the angles of the samples
+    """
 
     angles: np.ndarray
     signs: np.ndarray
@@ -32,36 +37,37 @@ class Instance:
     @property
     def teacher(self) -> TwoLayer:
         """The teacher, with unit hidden vectors."""
-        return TwoLayer(points_at(self.angles), self.signs * self.masses)
+        return TwoLayer(unit_vectors(self.angles), self.signs * self.masses)
 
     @property
-    def points(self) -> np.ndarray:
+    def x(self) -> np.ndarray:
         """The samples, `(N, 2)`."""
-        return points_at(self.samples)
+        return unit_vectors(self.samples)
 
     @property
-    def labels(self) -> np.ndarray:
+    def y(self) -> np.ndarray:
         """The teacher's values at the samples, `(N,)`."""
-        return np.asarray(self.teacher(self.points))
+        return np.asarray(self.teacher(self.x))
 
 
-def points_at(angles: np.ndarray) -> np.ndarray:
+def unit_vectors(angles: np.ndarray) -> np.ndarray:
     """Unit vectors `(..., 2)`."""
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def random_directions(rng: np.random.Generator, count: int) -> np.ndarray:
+def random_directions(seed: int | np.random.Generator, count: int) -> np.ndarray:
     """Uniform unit vectors, `(count, 2)`."""
-    return points_at(rng.uniform(0, 2 * np.pi, count))
+    return unit_vectors(as_generator(seed).uniform(0, 2 * np.pi, count))
 
 
 def random_instance(
-    rng: np.random.Generator, neurons: int, in_sector: int = 3, *, apart: float = 0.0, inner: float = 0.0
+    seed: int | np.random.Generator, neurons: int, in_sector: int = 3, *, apart: float = 0.0, inner: float = 0.0
 ) -> Instance:
     """A teacher of random directions, signs and masses, and exactly `in_sector` uniform samples in each sector.
 
     apart: least angle between two of its lines. inner: the part of each sector, at either end and between two samples, that is left free.
     """
+    rng = as_generator(seed)
     while True:
         angles = rng.uniform(0, 2 * np.pi, neurons)
         lines = np.sort(np.mod(angles, np.pi))
@@ -95,7 +101,7 @@ def gradient_variation(network: TwoLayer) -> float:
     turns = np.sort(np.mod(np.concatenate([angles + np.pi / 2, angles - np.pi / 2]), 2 * np.pi))
     turns = turns[np.diff(turns, append=turns[0] + 2 * np.pi) > 1e-9]
     middle = (turns + np.append(turns[1:], turns[0] + 2 * np.pi)) / 2
-    gradients = (points_at(middle) @ hidden.T > 0) @ (output[:, None] * hidden)
+    gradients = (unit_vectors(middle) @ hidden.T > 0) @ (output[:, None] * hidden)
     return float(np.linalg.norm(np.diff(gradients, axis=0, append=gradients[:1]), axis=1).sum())
 
 
@@ -106,14 +112,14 @@ def function_gap(first: TwoLayer, second: TwoLayer, count: int = 1_000) -> float
         for network in (first, second)
         for turn in (np.pi / 2, -np.pi / 2)
     ]
-    x = points_at(np.concatenate([np.linspace(0, 2 * np.pi, count), *kinks]))
+    x = unit_vectors(np.concatenate([np.linspace(0, 2 * np.pi, count), *kinks]))
     return float(np.abs(np.asarray(first(x)) - np.asarray(second(x))).max())
 
 
-def least_squares_student(rng: np.random.Generator, instance: Instance, neurons: int) -> TwoLayer | None:
+def least_squares_student(seed: int | np.random.Generator, instance: Instance, neurons: int) -> TwoLayer | None:
     """A network of random directions that interpolates the samples, or None if these directions do not."""
-    units = random_directions(rng, neurons)
-    features = np.maximum(instance.points @ units.T, 0)
-    masses = np.linalg.lstsq(features, instance.labels, rcond=None)[0]
+    units = random_directions(seed, neurons)
+    features = np.maximum(instance.x @ units.T, 0)
+    masses = np.linalg.lstsq(features, instance.y, rcond=None)[0]
     network = TwoLayer(units, masses)
-    return network if np.abs(np.asarray(network(instance.points)) - instance.labels).max() < 1e-9 else None
+    return network if np.abs(np.asarray(network(instance.x)) - instance.y).max() < 1e-9 else None

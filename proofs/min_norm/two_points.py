@@ -14,7 +14,7 @@ from ..engine.attacks import errors_below
 from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
 from . import formulas
-from .samples import points_at
+from .samples import unit_vectors
 
 __all__ = ["CLAIMS", "diagonal_family", "diagonal_value"]
 
@@ -27,13 +27,13 @@ def _one_neuron(effort: Effort) -> Outcome:
     """The teacher relu(x_1) and the points +-t, 180 +- (90 - t) degrees."""
     d = Derivation("min_norm.beyond.recovery")
     five, twelve = sp.Rational(5, 13), sp.Rational(12, 13)
-    points = [(five, twelve), (five, -twelve), (-twelve, five), (-twelve, -five)]
+    samples = [(five, twelve), (five, -twelve), (-twelve, five), (-twelve, -five)]
     teacher = [(1, (1, 0))]
-    student = [(five, points[0]), (five, points[1])]
+    student = [(five, samples[0]), (five, samples[1])]
     d.certificate(
         "an instance with rational numbers",
-        all(formulas.network_value(student, point) == formulas.network_value(teacher, point) for point in points)
-        and [formulas.sign(point[0]) for point in points] == [1, 1, -1, -1]
+        all(formulas.network_value(student, sample) == formulas.network_value(teacher, sample) for sample in samples)
+        and [formulas.sign(sample[0]) for sample in samples] == [1, 1, -1, -1]
         and formulas.cost(student) == sp.Rational(10, 13),
         r"Teacher $\sigma(x_1)$, points $(\frac5{13},\pm\frac{12}{13})$ and $(-\frac{12}{13},\pm\frac5{13})$, two in each sector; $f=\frac5{13}[\sigma(p_1\cdot x)+\sigma(p_2\cdot x)]$ with the first two points $p_1$, $p_2$ as neurons interpolates at cost $\frac{10}{13}<1$. So two points in every sector do not suffice: the minimiser is not the teacher.",
         reason="rationals",
@@ -80,7 +80,7 @@ def diagonal_family(angle: float, shift: float) -> TwoLayer:
     """The student of the second family: neurons at `-shift`, 45 and `90 + shift` degrees (radians here)."""
     masses = diagonal_masses(angle, shift, np.sin, np.cos, np.pi)
     return TwoLayer(
-        points_at(np.array([-shift, np.pi / 4, np.pi / 2 + shift])),
+        unit_vectors(np.array([-shift, np.pi / 4, np.pi / 2 + shift])),
         np.array([masses[0], masses[1], masses[0]], dtype=float),
     )
 
@@ -161,14 +161,14 @@ def _diagonal_steps(d: Derivation) -> None:
 def _family_attack(effort: Effort) -> Attack:
     errors = []
     for angle in np.radians(np.linspace(46, 89, effort.count(8, 60))):
-        points = points_at(np.array([angle, -angle, np.pi / 2 + angle, -np.pi / 2 - angle]))
-        found = min_norm(points, np.maximum(points[:, 0], 0))
-        errors.append(abs(found.squared_norm / 2 - min(2 * np.cos(angle), 1)))
+        samples = unit_vectors(np.array([angle, -angle, np.pi / 2 + angle, -np.pi / 2 - angle]))
+        solution = min_norm(samples, np.maximum(samples[:, 0], 0))
+        errors.append(abs(solution.squared_norm / 2 - min(2 * np.cos(angle), 1)))
     for angle in np.radians([3, 8, 14, 19, 22, 23, 27, 35, 42]):
         quadrant = np.array([angle, np.pi / 2 - angle])
-        points = points_at((quadrant + np.arange(4)[:, None] * np.pi / 2).ravel())
-        found = min_norm(points, np.maximum(points, 0).sum(axis=1))
-        errors.append(abs(found.squared_norm / 2 - diagonal_value(angle)))
+        samples = unit_vectors((quadrant + np.arange(4)[:, None] * np.pi / 2).ravel())
+        solution = min_norm(samples, np.maximum(samples, 0).sum(axis=1))
+        errors.append(abs(solution.squared_norm / 2 - diagonal_value(angle)))
     return errors_below(
         "certified norms at angles between 46 and 89, and 3 and 42 degrees: against $\\min(2\\cos t,1)$ and the best student of the second family",
         errors,

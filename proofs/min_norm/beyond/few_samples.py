@@ -24,7 +24,7 @@ from ...engine.attacks import errors_below, none_below
 from ...engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ...engine.derivation import Derivation
 from .. import formulas
-from ..samples import cost_of, points_at, random_directions
+from ..samples import cost_of, random_directions, unit_vectors
 
 __all__ = ["CLAIMS", "certifies", "chain"]
 
@@ -61,10 +61,10 @@ def _length_attack(effort: Effort) -> Attack:
     errors, ties = [], 0
     for _ in range(count):
         m, samples = int(rng.integers(1, 4)), int(rng.integers(2, 14))
-        units, signs, points = random_directions(rng, m), rng.choice([-1.0, 1.0], m), random_directions(rng, samples)
+        units, signs, x = random_directions(rng, m), rng.choice([-1.0, 1.0], m), random_directions(rng, samples)
         other = TwoLayer(units * rng.uniform(0.2, 5, (m, 1)), signs * rng.uniform(0.2, 5, m))
-        moved = points * rng.uniform(0.2, 5, (samples, 1))
-        answer = bool(is_recoverable(TwoLayer(units, signs), points))
+        moved = x * rng.uniform(0.2, 5, (samples, 1))
+        answer = bool(is_recoverable(TwoLayer(units, signs), x))
         try:
             missing = 1 - min_norm(moved, other(moved), tolerance=1e-7).squared_norm / (2 * cost_of(other))
         except NotCertified:
@@ -82,13 +82,13 @@ def _length_attack(effort: Effort) -> Attack:
     )
 
 
-def certifies(teacher: Sequence[formulas.Neuron], points: Sequence[Vector], multipliers: Sequence[Any]) -> bool:
+def certifies(teacher: Sequence[formulas.Neuron], x: Sequence[Vector], multipliers: Sequence[Any]) -> bool:
     """Whether, exactly, `|p| <= 1`, with `|p| = 1` at the teacher's unit vectors alone, there with its signs, and these leave it alone.
 
     The last: the vectors `(relu(u_k . x_i))_i` are linearly independent. Entries rational.
     """
     contacts = set()
-    for start, stop, g in _arcs(points, multipliers):
+    for start, stop, g in _arcs(x, multipliers):
         inside = [
             (s, (s * g[0], s * g[1]))
             for s in (1, -1)
@@ -102,16 +102,16 @@ def certifies(teacher: Sequence[formulas.Neuron], points: Sequence[Vector], mult
             contacts.add(inside[0])
         elif not inside and max(ends) == 1:
             return False  # a contact at a breakpoint, which no instance here has
-    features = sp.Matrix([[sp.Max(sp.sympify(formulas.dot(u, x)), 0) for _, u in teacher] for x in points])
+    features = sp.Matrix([[sp.Max(sp.sympify(formulas.dot(u, sample)), 0) for _, u in teacher] for sample in x])
     wanted = {(formulas.sign(c), tuple(sp.sympify(v) for v in u)) for c, u in teacher}
     return contacts == wanted and features.rank() == len(teacher)
 
 
-def _arcs(points: Sequence[Vector], multipliers: Sequence[Any]) -> list[tuple[Vector, Vector, Vector]]:
+def _arcs(x: Sequence[Vector], multipliers: Sequence[Any]) -> list[tuple[Vector, Vector, Vector]]:
     """The arcs between breakpoints, at most half a turn each: both ends, and the vector g with `p(u) = g . u` on it."""
     edges: list[Vector] = []
-    for x, y in points:
-        edges += [edge for edge in ((y, -x), (-y, x)) if not any(_ahead(edge, old) == 0 for old in edges)]
+    for a, b in x:
+        edges += [edge for edge in ((b, -a), (-b, a)) if not any(_ahead(edge, old) == 0 for old in edges)]
     edges.sort(key=functools.cmp_to_key(_ahead))
     result = []
     for k, start in enumerate(edges):
@@ -119,9 +119,9 @@ def _arcs(points: Sequence[Vector], multipliers: Sequence[Any]) -> list[tuple[Ve
         wide = formulas.cross(start, stop) == 0
         middle = (-start[1], start[0]) if wide else _sum([start, stop])
         active = [
-            (w * x[0], w * x[1])
-            for x, w in zip(points, multipliers, strict=True)
-            if formulas.sign(formulas.dot(x, middle)) > 0
+            (w * sample[0], w * sample[1])
+            for sample, w in zip(x, multipliers, strict=True)
+            if formulas.sign(formulas.dot(sample, middle)) > 0
         ]
         result.append((start, stop, _sum(active)))
     return result
@@ -180,11 +180,11 @@ def _fewest(effort: Effort) -> Outcome:
         refuted_by="a teacher of more neurons than samples, and no other network on its directions that interpolates and costs no more",
         attack=lambda: _dependence_attack(effort),
     )
-    for signs, (teacher, points, multipliers) in _smallest().items():
+    for signs, (teacher, x, multipliers) in _smallest().items():
         d.certificate(
-            f"signs {signs}: {len(points)} are enough",
-            certifies(teacher, points, multipliers) and len(points) == len(signs),
-            f"Neurons {_shown([u for _, u in teacher])} of signs {', '.join(signs)}; samples in the directions {_shown(points)} with multipliers {', '.join(f'${sp.latex(sp.sympify(w))}$' for w in multipliers)}: "
+            f"signs {signs}: {len(x)} are enough",
+            certifies(teacher, x, multipliers) and len(x) == len(signs),
+            f"Neurons {_shown([u for _, u in teacher])} of signs {', '.join(signs)}; samples in the directions {_shown(x)} with multipliers {', '.join(f'${sp.latex(sp.sympify(w))}$' for w in multipliers)}: "
             "$|p|<1$ but at the neurons, where it has their signs, and their vectors of values are linearly independent. The teacher is the only minimiser, whatever its masses.",
             reason="rationals, arc by arc",
         )
@@ -241,9 +241,9 @@ def _chain_attack(effort: Effort) -> Attack:
     for _ in range(effort.count(60, 2_000)):
         m = int(rng.integers(1, 8))
         angles = np.sort(rng.uniform(0, math.radians(59.5), m)) + rng.uniform(0, 2 * np.pi)
-        points, multipliers = (np.array(part, dtype=float) for part in chain([tuple(u) for u in points_at(angles)]))
-        p = np.maximum(points_at(psi) @ points.T, 0) @ multipliers
-        touched = np.maximum(points_at(angles) @ points.T, 0) @ multipliers
+        x, multipliers = (np.array(part, dtype=float) for part in chain([tuple(u) for u in unit_vectors(angles)]))
+        p = np.maximum(unit_vectors(psi) @ x.T, 0) @ multipliers
+        touched = np.maximum(unit_vectors(angles) @ x.T, 0) @ multipliers
         near = np.abs(np.angle(np.exp(1j * (psi[:, None] - angles)))).min(axis=1)
         margins += [1 - np.abs(p[near > 1e-4]).max(), 1e-12 - np.abs(touched - 1).max(), p.min() + 1e-12]
     return none_below("1 to 7 unit vectors within 59.5 degrees, 4001 directions, seed 473", margins)

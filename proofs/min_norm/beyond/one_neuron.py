@@ -17,7 +17,7 @@ from ...engine.attacks import errors_below, none_below
 from ...engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ...engine.derivation import Derivation
 from .. import formulas
-from ..samples import points_at, random_directions
+from ..samples import random_directions, unit_vectors
 
 __all__ = ["CLAIMS", "bounds", "decided", "front_multipliers"]
 
@@ -31,12 +31,12 @@ def _pairs(effort: Effort) -> Outcome:
     front = [(five, twelve), (five, -twelve)]
     student, teacher = [(five, point) for point in front], [(1, (sp.Integer(1), sp.Integer(0)))]
     behind = [(-twelve, five), (-twelve, -five)]
-    for what, points in (("three", [*front, behind[0]]), ("four", [*front, *behind])):
+    for what, samples in (("three", [*front, behind[0]]), ("four", [*front, *behind])):
         d.certificate(
             f"{what} samples",
-            all(formulas.network_value(student, x) == formulas.network_value(teacher, x) for x in points)
+            all(formulas.network_value(student, x) == formulas.network_value(teacher, x) for x in samples)
             and formulas.cost(student) == sp.Rational(10, 13)
-            and {formulas.sign(x[0]) for x in points} == {1, -1},
+            and {formulas.sign(x[0]) for x in samples} == {1, -1},
             rf"Teacher $\sigma(x_1)$: its two sectors are one antipodal pair. Samples $p_\pm=(\frac5{{13}},\pm\frac{{12}}{{13}})$ and, behind, {'one' if what == 'three' else 'both'} of $(-\frac{{12}}{{13}},\pm\frac5{{13}})$: {what} in the pair, and some in either sector. $\frac5{{13}}[\sigma(p_+\cdot x)+\sigma(p_-\cdot x)]$ interpolates at cost $\frac{{10}}{{13}}<1$. No teacher is smaller.",
             reason="rationals",
         )
@@ -62,7 +62,7 @@ def _pairs(effort: Effort) -> Outcome:
 
 def _silent_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(474)
-    found = []
+    answers = []
     for _ in range(effort.count(40, 1_000)):
         m, k = int(rng.integers(1, 5)), int(rng.integers(1, 7))
         angles = rng.uniform(0, 2 * np.pi, m)
@@ -70,10 +70,10 @@ def _silent_attack(effort: Effort) -> Attack:
         widths = np.diff(lines, append=lines[0] + np.pi)
         samples = (lines + widths * rng.uniform(0, 1, (k, m))).ravel()
         samples = np.where(np.cos(samples - angles[0]) > 0, samples + np.pi, samples)
-        teacher = TwoLayer(points_at(angles), rng.choice([-1.0, 1.0], m))
-        found.append(bool(is_recoverable(teacher, points_at(samples))))
+        teacher = TwoLayer(unit_vectors(angles), rng.choice([-1.0, 1.0], m))
+        answers.append(bool(is_recoverable(teacher, unit_vectors(samples))))
     return errors_below(
-        "random teachers of 1 to 4 neurons, 1 to 6 samples a pair, seed 474: 1 if of least norm", found, 0.5
+        "random teachers of 1 to 4 neurons, 1 to 6 samples a pair, seed 474: 1 if of least norm", answers, 0.5
     )
 
 
@@ -112,8 +112,8 @@ def _told_apart(effort: Effort) -> Outcome:
     return d.proved("the gradient of p at each neuron is the neuron; what two neurons do not share must make up for it")
 
 
-def _drawn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A few random neurons and samples: units, signs, points."""
+def _random_case(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A few random neurons and samples: units, signs, x."""
     m = int(rng.integers(1, 4))
     return random_directions(rng, m), rng.choice([-1.0, 1.0], m), random_directions(rng, int(rng.integers(2, 11)))
 
@@ -122,11 +122,11 @@ def _gradient_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(475)
     errors = []
     for _ in range(effort.count(80, 1_500)):
-        units, signs, points = _drawn(rng)
-        found = is_recoverable(TwoLayer(units, signs), points)
-        if found.multipliers is not None:
-            gradients = ((points @ units.T > 0) * found.multipliers[:, None]).T @ points
-            size = 1 + np.abs(found.multipliers).max()
+        units, signs, x = _random_case(rng)
+        recovery = is_recoverable(TwoLayer(units, signs), x)
+        if recovery.multipliers is not None:
+            gradients = ((x @ units.T > 0) * recovery.multipliers[:, None]).T @ x
+            size = 1 + np.abs(recovery.multipliers).max()
             errors += (np.abs(gradients - signs[:, None] * units).max(axis=1) / size).tolist()
     return errors_below(
         "teachers of 1 to 3 neurons of least norm at 2 to 10 samples, seed 475: their multipliers' gradients at the neurons, over the largest multiplier",
@@ -138,16 +138,16 @@ def _gradient_attack(effort: Effort) -> Attack:
 def _apart_attack(effort: Effort) -> Attack:
     """Instances that break the condition must not be recoverable."""
     rng = np.random.default_rng(476)
-    found = []
-    while len(found) < effort.count(80, 1_500):
-        units, signs, points = _drawn(rng)
-        active = points @ units.T > 0
+    answers = []
+    while len(answers) < effort.count(80, 1_500):
+        units, signs, x = _random_case(rng)
+        active = x @ units.T > 0
         apart = [(one != other).sum() for one, other in itertools.combinations(active.T, 2)]
         if min([*active.sum(axis=0), *apart]) < 2:
-            found.append(bool(is_recoverable(TwoLayer(units, signs), points)))
+            answers.append(bool(is_recoverable(TwoLayer(units, signs), x)))
     return errors_below(
         "random teachers of 1 to 3 neurons with a neuron active at fewer than two of 2 to 10 samples, or two told apart by fewer, seed 476: 1 if of least norm",
-        found,
+        answers,
         0.5,
     )
 
@@ -265,8 +265,8 @@ def _rule_attack(effort: Effort) -> Attack:
         answer = decided(angles)
         if answer is not None:
             turn, sign = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0])
-            teacher = TwoLayer(points_at(np.array([turn])), np.array([sign]))
-            errors.append(bool(is_recoverable(teacher, points_at(angles + turn))) != answer)
+            teacher = TwoLayer(unit_vectors(np.array([turn])), np.array([sign]))
+            errors.append(bool(is_recoverable(teacher, unit_vectors(angles + turn))) != answer)
     return errors_below("one neuron, 1 to 6 samples that the rule decides, seed 477: 1 if the exact test differs", errors, 0.5)  # fmt: skip
 
 
@@ -275,11 +275,11 @@ def _share_attack(effort: Effort) -> Attack:
     draws = effort.count(4_000, 20_000)
     margins = []
     for samples in (2, 3, 4, 6, 8):
-        found = [decided(angles) for angles in rng.uniform(-np.pi, np.pi, (draws, samples))]
+        answers = [decided(angles) for angles in rng.uniform(-np.pi, np.pi, (draws, samples))]
         low, high = (Fraction(str(bound)) for bound in bounds(sp.Integer(samples)))
         for share, expected in (
-            (np.mean([answer is True for answer in found]), float(low)),
-            (np.mean([answer is not False for answer in found]), None if samples == 2 else float(high)),
+            (np.mean([answer is True for answer in answers]), float(low)),
+            (np.mean([answer is not False for answer in answers]), None if samples == 2 else float(high)),
         ):
             if expected is not None:
                 margins.append(5 - abs(share - expected) / math.sqrt(expected * (1 - expected) / draws))

@@ -14,7 +14,7 @@ from ...engine.derivation import Derivation
 from .. import formulas
 from ..certificate import certificate_steps
 from ..main_theorem import duality_attack, interpolation_attack
-from ..samples import Instance, cost_of, points_at, random_directions, random_instance
+from ..samples import Instance, cost_of, random_directions, random_instance, unit_vectors
 
 __all__ = ["CLAIMS"]
 
@@ -48,14 +48,14 @@ def _two_point_attack(effort: Effort) -> Attack:
     margins = []
     while len(margins) < effort.count(150, 3_000):
         instance = random_instance(rng, int(rng.integers(1, 5)), 2, apart=0.02, inner=0.02)
-        found, peak = _pair_certificate(instance)
+        multipliers, peak = _pair_certificate(instance)
         if peak < 1:
             lines = np.concatenate([instance.angles, instance.angles + np.pi])
             psi = rng.uniform(0, 2 * np.pi, 400)
             psi = psi[np.abs(np.sin(psi[:, None] - lines)).min(axis=1) > 1e-3]
-            p = plane.dual_function(instance.points, found, psi)
-            contact = np.abs(plane.dual_function(instance.points, found, instance.angles) - instance.signs).max()
-            margins.append(min(1 - np.abs(p).max(), 1e-12 * np.abs(found).sum() - contact))
+            p = plane.dual_function(instance.x, multipliers, psi)
+            contact = np.abs(plane.dual_function(instance.x, multipliers, instance.angles) - instance.signs).max()
+            margins.append(min(1 - np.abs(p).max(), 1e-12 * np.abs(multipliers).sum() - contact))
     return none_below(
         "random teachers of 1 to 4 neurons, two points a sector with sinusoids within 1, seed 431: 1 - |p| off the lines, and contact on them",
         margins,
@@ -69,17 +69,17 @@ def _pair_certificate(instance: Instance) -> tuple[np.ndarray, float]:
     beta, e = np.concatenate([lines[order], lines[order] + np.pi]), np.tile(instance.signs[order], 2)
     beta = np.append(beta, beta[0] + 2 * np.pi)
     offsets = np.mod(instance.samples - np.pi / 2 - beta[0], 2 * np.pi) + beta[0]
-    found, peak = np.zeros(len(offsets)), 0.0
+    multipliers, peak = np.zeros(len(offsets)), 0.0
     for j in range(len(e)):
         inside = np.flatnonzero((offsets > beta[j]) & (offsets < beta[j + 1]))
         inside = inside[np.argsort(offsets[inside])]
         start, stop = offsets[inside] - beta[j]
         gap, last = beta[j + 1] - beta[j], e[(j + 1) % len(e)]
-        found[inside] += formulas.multipliers(e[j], last, gap, start, stop, sin=np.sin, cos=np.cos)
+        multipliers[inside] += formulas.multipliers(e[j], last, gap, start, stop, sin=np.sin, cos=np.cos)
         places = np.linspace(start, stop, 400)
         joined = e[j] * np.cos(start) * np.sin(stop - places) + last * np.cos(gap - stop) * np.sin(places - start)
         peak = max(peak, float(np.abs(joined).max() / np.sin(stop - start)))
-    return found, peak
+    return multipliers, peak
 
 
 def _sharp(effort: Effort) -> Outcome:
@@ -126,19 +126,19 @@ def _support_attack(effort: Effort) -> Attack:
         m = int(rng.integers(1, 4))
         units, masses = random_directions(rng, m), rng.choice([-1, 1], m) * rng.uniform(0.3, 2, m)
         teacher = TwoLayer(units, masses)
-        points = random_directions(rng, int(rng.integers(2, 13)))
-        directions = np.concatenate([units, points_at(np.linspace(0, 2 * np.pi, 720, endpoint=False))])
-        features = np.maximum(points @ directions.T, 0)
-        labels = np.asarray(teacher(points))
-        found = linprog(
-            -labels,
+        x = random_directions(rng, int(rng.integers(2, 13)))
+        directions = np.concatenate([units, unit_vectors(np.linspace(0, 2 * np.pi, 720, endpoint=False))])
+        features = np.maximum(x @ directions.T, 0)
+        y = np.asarray(teacher(x))
+        program = linprog(
+            -y,
             A_ub=np.concatenate([features.T, -features.T]),
             b_ub=np.ones(2 * len(directions)),
             bounds=(None, None),
             method="highs",
         )
-        if found.status == 0 and -found.fun > cost_of(teacher) * (1 - 1e-9):
-            errors.append(np.abs(found.x @ features[:, :m] - np.sign(masses)).max())
+        if program.status == 0 and -program.fun > cost_of(teacher) * (1 - 1e-9):
+            errors.append(np.abs(program.x @ features[:, :m] - np.sign(masses)).max())
     return errors_below(
         "teachers of 1 to 3 neurons that a linear program on 720 directions finds of least cost, 2 to 12 samples, seed 432: p at the teacher less its signs",
         errors,

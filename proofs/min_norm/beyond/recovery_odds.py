@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
+from alignmath.arrays import as_generator
 from alignmath.networks import TwoLayer
 from solvers.interpolation.minimum_norm import min_norm
 from solvers.interpolation.recovery import is_recoverable
@@ -18,26 +18,19 @@ from solvers.interpolation.solution import NotCertified
 
 from ...engine.claims import Claim, Effort, Outcome, Verdict
 from ...engine.derivation import Derivation
+from ...engine.statistics import proportion_interval
 from .. import formulas
-from ..samples import cost_of, points_at, random_directions
+from ..samples import cost_of, random_directions, unit_vectors
 from . import one_neuron
 
-__all__ = ["CLAIMS", "Case", "in_pairs", "in_sectors", "random_lines", "recovered_share", "wilson"]
+__all__ = ["CLAIMS", "Case", "in_pairs", "in_sectors", "random_lines", "recovered_share"]
 
 _SOLVED = 1e-7
 """Relative gap asked of the solver."""
 
 
-def wilson(successes: Any, trials: int, z: float = 1.959963984540054) -> tuple[Any, Any]:
-    """Wilson's interval for a probability, of 95 per cent unless told, from the number of `successes` (any shape)."""
-    share = np.asarray(successes) / trials
-    middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
-
-
 def _counted(successes: int, trials: int) -> str:
-    low, high = wilson(successes, trials)
+    low, high = proportion_interval(successes, trials)
     return f"{successes}/{trials} ({100 * low:.0f}-{100 * high:.0f}%)"
 
 
@@ -50,11 +43,11 @@ def _exact_test(effort: Effort) -> Outcome:
     for _ in range(draws):
         m, samples = int(rng.integers(1, 5)), int(rng.integers(2, 31))
         teacher = TwoLayer(random_directions(rng, m), rng.choice([-1, 1], m) * rng.uniform(0.2, 2, m))
-        points = random_directions(rng, samples)
-        answer = bool(is_recoverable(teacher, points))
+        x = random_directions(rng, samples)
+        answer = bool(is_recoverable(teacher, x))
         recovered += answer
         try:
-            missing = 1 - min_norm(points, teacher(points), tolerance=_SOLVED).squared_norm / (2 * cost_of(teacher))
+            missing = 1 - min_norm(x, teacher(x), tolerance=_SOLVED).squared_norm / (2 * cost_of(teacher))
         except NotCertified:
             unsolved += 1
             continue
@@ -70,21 +63,22 @@ def _exact_test(effort: Effort) -> Outcome:
     )
 
 
-def random_lines(rng: np.random.Generator, neurons: int, equal: bool) -> np.ndarray:
+def random_lines(seed: int | np.random.Generator, neurons: int, equal: bool) -> np.ndarray:
     """Angles of the lines of a teacher, in order in `[0, pi)`: equally spaced, or uniform."""
-    return np.arange(neurons) * np.pi / neurons if equal else np.sort(rng.uniform(0, np.pi, neurons))
+    return np.arange(neurons) * np.pi / neurons if equal else np.sort(as_generator(seed).uniform(0, np.pi, neurons))
 
 
-def in_sectors(rng: np.random.Generator, lines: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def in_sectors(seed: int | np.random.Generator, lines: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Samples, uniform in each of the `2 m` sectors between the directions at right angles to the `lines (m,)`: `counts (2 m,)` in each."""
     starts = np.concatenate([lines, lines + np.pi]) + np.pi / 2
     widths = np.diff(starts, append=starts[0] + 2 * np.pi)
     sector = np.repeat(np.arange(len(starts)), counts)
-    return points_at(starts[sector] + widths[sector] * rng.uniform(0, 1, len(sector)))
+    return unit_vectors(starts[sector] + widths[sector] * as_generator(seed).uniform(0, 1, len(sector)))
 
 
-def in_pairs(rng: np.random.Generator, lines: np.ndarray, count: int) -> np.ndarray:
+def in_pairs(seed: int | np.random.Generator, lines: np.ndarray, count: int) -> np.ndarray:
     """Samples, `count` in each antipodal pair of sectors, uniform in it."""
+    rng = as_generator(seed)
     first = rng.binomial(count, 0.5, len(lines))
     return in_sectors(rng, lines, np.concatenate([first, count - first]))
 
@@ -111,16 +105,16 @@ class Case:
 def recovered_share(case: Case, draws: int, seed: int) -> int:
     """How many of `draws` teachers are of least norm; each neuron points either way along its line."""
     rng = np.random.default_rng([seed, case.neurons, case.equal, case.mixed, case.pairs, case.count])
-    found = 0
+    count = 0
     for _ in range(draws):
         lines = random_lines(rng, case.neurons, case.equal)
-        units = points_at(lines + np.pi * rng.integers(0, 2, case.neurons))
+        units = unit_vectors(lines + np.pi * rng.integers(0, 2, case.neurons))
         if case.pairs:
-            points = in_pairs(rng, lines, case.count)
+            x = in_pairs(rng, lines, case.count)
         else:
-            points = in_sectors(rng, lines, np.full(2 * case.neurons, case.count))
-        found += bool(is_recoverable(TwoLayer(units, _random_signs(rng, case.neurons, case.mixed)), points))
-    return found
+            x = in_sectors(rng, lines, np.full(2 * case.neurons, case.count))
+        count += bool(is_recoverable(TwoLayer(units, _random_signs(rng, case.neurons, case.mixed)), x))
+    return count
 
 
 _KINDS: list[tuple[int, bool, bool]] = [
@@ -132,25 +126,25 @@ _KINDS: list[tuple[int, bool, bool]] = [
 def _per_sector(effort: Effort) -> Outcome:
     d = Derivation("min_norm.thm5.2.mended", "min_norm.beyond.recovery", "min_norm.beyond.pairs")
     quick = effort is Effort.QUICK
-    draws, found = effort.count(8, 200), {}
+    draws, totals = effort.count(8, 200), {}
     for pairs, counts in ((False, (1, 2, 3) if quick else (1, 2, 3, 4)), (True, (3, 5) if quick else (1, 2, 3, 4, 5))):
         where = "in each antipodal pair of sectors" if pairs else "in each sector"
         for count in counts:
             row = {kind: recovered_share(Case(kind[0], kind[1], kind[2], pairs, count), draws, 482) for kind in _KINDS}
-            found[pairs, count] = sum(row.values())
+            totals[pairs, count] = sum(row.values())
             always = [n == draws for (m, _, mixed), n in row.items() if count >= 3 or (count == 2 and mixed and m == 2)]
             cells = "; ".join(f"{_kind(*kind)}: {_counted(n, draws)}" for kind, n in row.items())
             d.measurement(
                 f"{count} {where}",
-                (all(always) and (count >= 3 or found[False, count] < draws * len(_KINDS)))
+                (all(always) and (count >= 3 or totals[False, count] < draws * len(_KINDS)))
                 if not pairs
-                else found[True, count] < draws * len(_KINDS),
+                else totals[True, count] < draws * len(_KINDS),
                 f"Recovered of {draws} teachers each. {cells}.",
                 _REASONS.get((pairs, count), ""),
             )
     total = draws * len(_KINDS)
     text = ", ".join(
-        f"{count} a {'pair' if pairs else 'sector'}: {_counted(n, total)}" for (pairs, count), n in found.items()
+        f"{count} a {'pair' if pairs else 'sector'}: {_counted(n, total)}" for (pairs, count), n in totals.items()
     )
     return d.measured(f"teachers of 1 to 3 neurons, {draws} draws for each of {len(_KINDS)} kinds, seed 482; {text}")
 
@@ -172,7 +166,7 @@ def _kind(neurons: int, equal: bool, mixed: bool) -> str:
 
 
 def _three(signs: list[float]) -> TwoLayer:
-    return TwoLayer(points_at(2 * np.pi / 3 * np.arange(3)), np.array(signs))
+    return TwoLayer(unit_vectors(2 * np.pi / 3 * np.arange(3)), np.array(signs))
 
 
 @dataclass(frozen=True)
@@ -202,18 +196,18 @@ def _probability(effort: Effort) -> Outcome:
     draws, sizes = (16, _QUICK) if effort is Effort.QUICK else (200, _FULL)
     table: dict[str, list[int]] = {}
     for number, teacher in enumerate(_TEACHERS):
-        table[teacher.name] = found = [_recovered(teacher.network, size, draws, [483, number, size]) for size in sizes]
+        table[teacher.name] = counts = [_recovered(teacher.network, size, draws, [483, number, size]) for size in sizes]
         bounds = [_bounds(teacher, size) for size in sizes]
-        rows = [
+        texts = [
             f"N = {size}: {_counted(count, draws)}, at least {low:.4f}" + (f", at most {high:.4f}" if high < 1 else "")
-            for size, count, (low, high) in zip(sizes, found, bounds, strict=True)
+            for size, count, (low, high) in zip(sizes, counts, bounds, strict=True)
         ]
         d.measurement(
             teacher.name,
-            all(_consistent(count, draws, *bound) for count, bound in zip(found, bounds, strict=True))
-            and found[0] < draws
-            and found[sizes.index(20)] >= 0.9 * draws,
-            f"Recovered of {draws}: {'; '.join(rows)}.",
+            all(_consistent(count, draws, *bound) for count, bound in zip(counts, bounds, strict=True))
+            and counts[0] < draws
+            and counts[sizes.index(20)] >= 0.9 * draws,
+            f"Recovered of {draws}: {'; '.join(texts)}.",
             "the exact bounds of `min_norm.beyond.one_neuron`"
             if len(teacher.shares) == 2
             else f"the bound is the exact probability of {teacher.enough} samples in every sector",
@@ -236,7 +230,7 @@ def _bounds(teacher: _Teacher, samples: int) -> tuple[float, float]:
 
 def _consistent(count: int, draws: int, low: float, high: float) -> bool:
     """Whether a frequency is compatible with a probability between these, by an interval of 99.9 per cent, as there are many."""
-    least, most = wilson(count, draws, 3.29)
+    least, most = proportion_interval(count, draws, 0.999)
     return bool(most >= low and least <= high)
 
 
