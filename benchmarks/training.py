@@ -1,5 +1,5 @@
-"""64 training runs (d = 100, 20 teacher and 100 student nodes, 50 outputs, batch 16): `train` against torch.nn and
-torch.optim.
+"""64 training runs (d = 100, 20 teacher and 100 student nodes, 50 outputs, 16 samples a step): `train` against torch.nn
+and torch.optim.
 
 The rival is what one would write for one run: `torch.nn.Sequential`, `MSELoss`, `torch.optim.SGD`, batches cut from
 tensors in memory (no data loader), run by run, on one thread. Both train on the same samples and targets, in float32
@@ -20,19 +20,19 @@ import torch
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
 from benchmarks.output import publish
-from solvers.dynamics.training import Gaussian, epoch_order, train
+from solvers.dynamics.training import SGD, Gaussian, epoch_order, train
 from solvers.modules import to_module
 
 __all__ = ["lean_epoch", "main", "measure", "peak"]
 
-_RUNS, _INPUTS, _TEACHERS, _STUDENTS, _OUTPUTS, _BATCH, _SAMPLES, _RATE = 64, 100, 20, 100, 50, 16, 10_000, 0.01
+_RUNS, _INPUTS, _TEACHERS, _STUDENTS, _OUTPUTS, _BATCH_SIZE, _SAMPLES, _RATE = 64, 100, 20, 100, 50, 16, 10_000, 0.01
 _EPOCHS, _ROUNDS = 8, 5
 
 
 def lean_epoch(module: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, order: torch.Tensor) -> None:
     """One epoch of one run."""
     optimiser, loss = torch.optim.SGD(module.parameters(), lr=_RATE), torch.nn.MSELoss()
-    for chosen in order.split(_BATCH):
+    for chosen in order.split(_BATCH_SIZE):
         optimiser.zero_grad()
         loss(module(x[chosen]), y[chosen]).backward()
         optimiser.step()
@@ -61,7 +61,7 @@ def measure() -> dict[str, float]:
     for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
         x = torch.as_tensor(drawn).to(dtype)
         y = torch.cat([_cast(teacher, dtype)(part)[None] for part in x])
-        options = {"loss": "mean_squared", "learning_rate": _RATE, "dtype": name, "seed": 0}
+        options = {"x": x, "y": y, "optimizer": SGD(_RATE), "loss": "mean_squared", "dtype": name, "seed": 0}
         single = [
             to_module(
                 DeepReLU(
@@ -71,7 +71,7 @@ def measure() -> dict[str, float]:
             )
             for r in range(_ROUNDS)
         ]
-        ended = train(students, y, x, epochs=1, **options)  # also a warm-up
+        ended = train(students, epochs=1, **options)  # also a warm-up
         lean, ours, peaks = [], [], []
         for r in range(_ROUNDS):
             order = torch.as_tensor(epoch_order((0, r), _SAMPLES, 0))
@@ -81,7 +81,7 @@ def measure() -> dict[str, float]:
             lean.append(time.perf_counter() - begun)
             torch.set_num_threads(threads)
             begun = time.perf_counter()
-            train(students, y, x, epochs=_EPOCHS, **options)
+            train(students, epochs=_EPOCHS, **options)
             ours.append((time.perf_counter() - begun) / (_EPOCHS * _RUNS))
             peaks.append(peak(dtype))
         hidden = [next(single[r].parameters()).detach().numpy() for r in range(_ROUNDS)]

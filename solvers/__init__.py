@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from . import sweeps as sweeps
     from .dynamics.descent import descend as descend
     from .dynamics.descent import flow as flow
+    from .dynamics.training import SGD as SGD
+    from .dynamics.training import Adam as Adam
+    from .dynamics.training import Gaussian as Gaussian
+    from .dynamics.training import Measures as Measures
+    from .dynamics.training import Sphere as Sphere
+    from .dynamics.training import Uniform as Uniform
     from .dynamics.training import train as train
     from .dynamics.wide_networks import follow as follow
     from .dynamics.wide_networks import linearised as linearised
@@ -42,7 +48,7 @@ else:
         __name__,
         {
             "dynamics.descent": ["descend", "flow"],
-            "dynamics.training": ["train"],
+            "dynamics.training": ["SGD", "Adam", "Gaussian", "Measures", "Sphere", "Uniform", "train"],
             "dynamics.wide_networks": ["follow", "linearised", "random_network"],
             "files": ["load", "save"],
             "interpolation": ["is_recoverable", "min_norm", "min_norm_1d", "penalized", "penalty_path"],

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignmath.arrays import as_number, as_order
+from alignmath.arrays import as_generator, as_number
+from alignmath.extras import needs
 
 __all__ = ["ImageSet", "cifar10", "digits"]
 
@@ -27,29 +28,37 @@ _FOLDER = "cifar-10-batches-py"
 class ImageSet(NamedTuple):
     """Images and labels to train on and to evaluate with.
 
-    inputs: `(N, c, h, w)`, floating point; every channel has mean 0 and standard deviation 1 over these images.
-    labels: `(N,)` int64, from 0. evaluation_inputs, evaluation_labels: the same of the other images, less the mean of
-    the first and divided by their deviation.
+    - x: `(N, c, h, w)`, floating point; every channel has mean 0 and standard deviation 1 over these images.
+    - y: `(N,)` int64, labels from 0.
+    - evaluation_x, evaluation_y: the same of the other images, less the mean of the first and divided by their
+      deviation.
+
+    >>> images = ImageSet(np.zeros((9, 1, 8, 8)), np.zeros(9, int), np.zeros((3, 1, 8, 8)), np.zeros(3, int))
+    >>> x, y, *evaluation = images
+    >>> x.shape, y.shape
+    ((9, 1, 8, 8), (9,))
     """
 
-    inputs: np.ndarray
-    labels: np.ndarray
-    evaluation_inputs: np.ndarray
-    evaluation_labels: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    evaluation_x: np.ndarray
+    evaluation_y: np.ndarray
 
 
-def digits(*, evaluation: float = 0.2, seed: int = 0) -> ImageSet:
+def digits(*, evaluation: float = 0.2, seed: Any = 0) -> ImageSet:
     """The 1797 handwritten digits of scikit-learn, 8 x 8 pixels, as `(N, 1, 8, 8)` float64, labels 0 to 9.
 
     evaluation: the share kept for evaluation, in (0, 1), taken from every digit alike (rounded). seed: of the choice
-    and the order, which are the same on every machine. Raises `ValueError` for a share that leaves a digit without
-    images on either side.
-    """
-    from sklearn.datasets import load_digits
+    and the order, which are the same on every machine; an integer or a NumPy Generator. Raises `ValueError` for a share
+    that leaves a digit without images on either side, `ImportError` without scikit-learn.
 
-    share, seed = as_number(evaluation, "evaluation", above=True), as_order(seed, "seed", most=2**63)
-    images, labels = load_digits(return_X_y=True)
-    rng = np.random.default_rng(seed)
+    >>> images = digits()
+    >>> images.x.shape, images.evaluation_x.shape
+    ((1438, 1, 8, 8), (359, 1, 8, 8))
+    """
+    datasets: Any = needs("sklearn.datasets", "images")
+    share, rng = as_number(evaluation, "evaluation", above=True), as_generator(seed)
+    images, labels = datasets.load_digits(return_X_y=True)
     kept = np.zeros(len(labels), dtype=bool)
     for digit in range(10):
         own = rng.permutation(np.flatnonzero(labels == digit))
@@ -72,6 +81,11 @@ def cifar10(folder: str | Path, *, dtype: Any = "float64") -> ImageSet:
 
     Raises `ValueError` that names what is missing, what a file asks for that such files do not need, and what in it
     does not fit.
+
+    >>> cifar10("no/such/folder")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: no/such/folder has no data_batch_1, ...; pass the folder cifar-10-batches-py, ...
     """
     try:
         kind = np.dtype(dtype)
@@ -109,12 +123,12 @@ def _standardised(images: list[np.ndarray], labels: list[np.ndarray], kind: np.d
 
 def _batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images `(n, 3, 32, 32)` uint8 and labels `(n,)` of one file."""
-    found = _unpickled(path)
-    if not isinstance(found, dict):
+    content = _unpickled(path)
+    if not isinstance(content, dict):
         raise ValueError(f"{path} holds no dict; expected one with the keys data and labels")
     batch: dict[Any, Any] = {
         key.decode("latin1") if isinstance(key, bytes) else key: value.array if isinstance(value, _Array) else value
-        for key, value in found.items()
+        for key, value in content.items()
     }
     missing = [key for key in ("data", "labels") if key not in batch]
     if missing:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alignmath.extras import needs
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ def to_module(network: TwoLayer | DeepReLU | ConvReLU) -> torch.nn.Sequential:
 
     Weights keep their dtype and device; torch's random numbers are left alone. A `ConvReLU` ends in
     `AdaptiveAvgPool2d(1)`, `Flatten` and `Linear`. The module of a `TwoLayer` has one output, `(N, 1)`. Raises
-    `ValueError` for a batch of networks.
+    `ValueError` for a batch of networks, `ImportError` without torch.
+
+    >>> module = to_module(TwoLayer(np.eye(3)))
+    >>> [type(layer).__name__ for layer in module]
+    ['Linear', 'ReLU', 'Linear']
     """
+    needs("torch", "torch")
     from torch import nn
 
     if isinstance(network, TwoLayer):
@@ -61,8 +67,12 @@ def from_module(module: torch.nn.Module) -> DeepReLU | ConvReLU:
 
     Raises `ValueError`, naming the layer, for what these networks do not have: other layers or orders of layers,
     biases in some layers only, even or oblong kernels, padding other than half the kernel, dilation, groups; and for
-    what the networks themselves refuse.
+    what the networks themselves refuse. `ImportError` without torch.
+
+    >>> from_module(to_module(TwoLayer(np.eye(3)))).widths
+    (3, 3, 1)
     """
+    needs("torch", "torch")
     from torch import nn
 
     if type(module) is not nn.Sequential:  # one of a class of its own may compute something else with the same layers

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, gaussian_weights, random_student, regular_polygon
 from solvers.dynamics.descent import descend
-from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.training import SGD, Gaussian, Measures, train
 from solvers.dynamics.training.measures import evaluation_loss
 from solvers.files import load, replace_file, save
 from solvers.interpolation.minimum_norm import min_norm
@@ -94,8 +94,8 @@ def runs():
         "not a name": evaluation_loss,
         "loss.npy": evaluation_loss,
     }
-    options = {"epochs": 2, "samples": 40, "evaluation": 10, "learning_rate": [0.01, 1e9], "measures": measures}
-    training = train(students, teacher, Gaussian(4), keep_weights=True, **options)
+    law, options = Gaussian(4, samples=40), {"epochs": 2, "optimizer": SGD([0.01, 1e9])}
+    training = train(students, teacher, law, measures=Measures(measures, samples=10, keep_weights=True), **options)
     tensors = DeepReLU(
         tuple(torch.tensor(w) for w in students.weights), tuple(torch.tensor(b) for b in students.biases)
     )
@@ -105,9 +105,9 @@ def runs():
     start = gaussian_weights(3, 2, rng, batch=(2,))
     return {
         "training": training,
-        "training in torch": train(tensors, teacher, Gaussian(4), dtype="float32", **options),
-        "convolutional training": train(conv, labels, images, loss="cross_entropy", epochs=1, batch=4),
-        "no epochs": train(students, teacher, Gaussian(4), epochs=0, samples=16),
+        "training in torch": train(tensors, teacher, law, measures=measures, dtype="float32", **options),
+        "convolutional training": train(conv, x=images, y=labels, loss="cross_entropy", epochs=1, batch_size=4),
+        "no epochs": train(students, teacher, Gaussian(4, samples=16), epochs=0),
         "descent": descend(start, regular_polygon(3), learning_rate=0.1, steps=3),
     }  # fmt: skip
 

@@ -75,22 +75,22 @@ def folder(tmp_path):
 def test_digits_are_all_there_in_two_parts_of_equal_composition():
     images = digits()
     counts = np.array([178, 182, 177, 183, 181, 182, 181, 179, 174, 180])  # scikit-learn's page of the set
-    np.testing.assert_array_equal(np.bincount(images.labels) + np.bincount(images.evaluation_labels), counts)
-    np.testing.assert_array_equal(np.bincount(images.evaluation_labels), np.round(counts * 0.2))
-    assert images.inputs.shape[1:] == images.evaluation_inputs.shape[1:] == (1, 8, 8)
-    assert images.inputs.dtype == images.evaluation_inputs.dtype == np.float64
-    assert images.inputs.mean() == pytest.approx(0, abs=1e-12)
-    assert images.inputs.std() == pytest.approx(1, rel=1e-12)
-    every = np.concatenate([images.inputs, images.evaluation_inputs]).reshape(1797, -1)
+    np.testing.assert_array_equal(np.bincount(images.y) + np.bincount(images.evaluation_y), counts)
+    np.testing.assert_array_equal(np.bincount(images.evaluation_y), np.round(counts * 0.2))
+    assert images.x.shape[1:] == images.evaluation_x.shape[1:] == (1, 8, 8)
+    assert images.x.dtype == images.evaluation_x.dtype == np.float64
+    assert images.x.mean() == pytest.approx(0, abs=1e-12)
+    assert images.x.std() == pytest.approx(1, rel=1e-12)
+    every = np.concatenate([images.x, images.evaluation_x]).reshape(1797, -1)
     assert len(np.unique(np.round(every, 9), axis=0)) == 1797  # no image is in both parts
-    assert (np.diff(images.labels) < 0).sum() > 400  # shuffled, not by digit
+    assert (np.diff(images.y) < 0).sum() > 400  # shuffled, not by digit
 
 
 def test_digits_depend_on_the_seed_alone():
     for first, second in zip(digits(seed=3), digits(seed=3), strict=True):
         np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(digits(seed=3).labels, digits(seed=4).labels)
-    assert len(digits(evaluation=0.5).labels) == pytest.approx(899, abs=5)
+    assert not np.array_equal(digits(seed=3).y, digits(seed=4).y)
+    assert len(digits(evaluation=0.5).y) == pytest.approx(899, abs=5)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1e-4, -1, np.nan, "half"])
@@ -108,22 +108,22 @@ def test_published_files_are_read(folder):
     images = cifar10(folder)
     raw = np.concatenate([sample(7 + number, number)[0] for number in range(5)]).reshape(-1, 3, 32, 32).astype(float)
     mean, deviation = raw.mean((0, 2, 3), keepdims=True), raw.std((0, 2, 3), keepdims=True)
-    np.testing.assert_allclose(images.inputs, (raw - mean) / deviation, rtol=1e-12, atol=1e-12)
-    np.testing.assert_array_equal(images.labels, np.concatenate([sample(7 + number, number)[1] for number in range(5)]))
+    np.testing.assert_allclose(images.x, (raw - mean) / deviation, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(images.y, np.concatenate([sample(7 + number, number)[1] for number in range(5)]))
     data, labels = sample(12, 5)
     np.testing.assert_allclose(
-        images.evaluation_inputs, (data.reshape(-1, 3, 32, 32) - mean) / deviation, rtol=1e-12, atol=1e-12
+        images.evaluation_x, (data.reshape(-1, 3, 32, 32) - mean) / deviation, rtol=1e-12, atol=1e-12
     )
-    np.testing.assert_array_equal(images.evaluation_labels, labels)
-    assert images.inputs.dtype == np.float64
-    assert images.labels.dtype == images.evaluation_labels.dtype == np.int64
+    np.testing.assert_array_equal(images.evaluation_y, labels)
+    assert images.x.dtype == np.float64
+    assert images.y.dtype == images.evaluation_y.dtype == np.int64
 
 
 def test_a_row_is_red_then_green_then_blue_each_line_by_line(folder):
     row = np.zeros((1, 3072), dtype=np.uint8)
     row[0, 1024 + 2 * 32 + 5] = 255  # green, third line, sixth column
     (folder / "test_batch").write_bytes(python2_pickle(row, [3], b"one"))
-    image = cifar10(folder).evaluation_inputs[0]
+    image = cifar10(folder).evaluation_x[0]
     assert np.unravel_index(image.argmax(), image.shape) == (1, 2, 5)
 
 
@@ -131,8 +131,8 @@ def test_the_folder_above_and_single_precision_will_do(folder, tmp_path_factory)
     above = tmp_path_factory.mktemp("above")
     folder.rename(above / "cifar-10-batches-py")
     images = cifar10(str(above), dtype=np.float32)
-    assert images.inputs.dtype == images.evaluation_inputs.dtype == np.float32
-    np.testing.assert_allclose(images.inputs, cifar10(above / "cifar-10-batches-py").inputs, atol=1e-5)
+    assert images.x.dtype == images.evaluation_x.dtype == np.float32
+    np.testing.assert_allclose(images.x, cifar10(above / "cifar-10-batches-py").x, atol=1e-5)
     with pytest.raises(ValueError, match="float16"):
         cifar10(above, dtype="float16")
 
@@ -141,8 +141,8 @@ def test_a_file_of_the_published_size_is_read(folder):
     data, labels = sample(10_000)
     (folder / "test_batch").write_bytes(python2_pickle(data, labels, b"testing batch 1 of 1"))
     images = cifar10(folder, dtype="float32")
-    assert images.evaluation_inputs.shape == (10_000, 3, 32, 32)
-    np.testing.assert_array_equal(images.evaluation_labels, labels)
+    assert images.evaluation_x.shape == (10_000, 3, 32, 32)
+    np.testing.assert_array_equal(images.evaluation_y, labels)
 
 
 @pytest.mark.parametrize("form", ["protocol 0", 2, 3, 4, 5, "text keys", "fortran", "array of labels", "constant"])
@@ -163,8 +163,8 @@ def test_other_writers_of_the_same_content(form, folder):
     for name in NAMES:
         (folder / name).write_bytes(content)
     images = cifar10(folder)
-    np.testing.assert_array_equal(images.evaluation_labels, labels)
-    flat = images.evaluation_inputs.reshape(9, 3072)
+    np.testing.assert_array_equal(images.evaluation_y, labels)
+    flat = images.evaluation_x.reshape(9, 3072)
     if form == "constant":
         assert not flat.any()
     else:

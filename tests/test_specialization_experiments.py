@@ -83,12 +83,17 @@ def test_a_scaling_that_is_wrong_is_caught(factor, monkeypatch):
 
 def test_the_step_whose_scaling_is_proved_is_the_trainers():
     student, teacher, batches = small_problem()
-    from solvers.dynamics.training import train
+    from solvers.dynamics.training import SGD, train
 
     w, v = (np.asarray(p) for p in student.weights)
     x = batches[0, :1]
     found = train(
-        DeepReLU(tuple(p[None] for p in student.weights)), teacher(x), x, epochs=1, batch=1, learning_rate=0.05
+        DeepReLU(tuple(p[None] for p in student.weights)),
+        x=x,
+        y=teacher(x),
+        epochs=1,
+        optimizer=SGD(0.05),
+        batch_size=1,
     ).students
     gates = [int(value > 0) for value in w @ x[0]]
     new = setup_experiments.step_of_descent(
@@ -234,9 +239,7 @@ def test_sgd_follows_the_flow_the_more_closely_the_smaller_its_steps():
     """Ties the time of `flow_of` to the steps of `train_pairs`: a quarter of the rate and four times the samples halve the distance."""
     apart = []
     for division in (1, 8):
-        runs = train_pairs(
-            3, 1.0, 2, range(2), epochs=1, samples=320 * division, learning_rate=0.01 / division, keep_weights=True
-        )
+        runs = train_pairs(3, 1.0, 2, range(2), epochs=1, samples=320 * division, learning_rate=0.01 / division)
         weights = runs.students.weights[0]
         flow = [flow_of(3, 1.0, 2, seed, [0, 1], samples=320).students.weights[0][-1] for seed in range(2)]
         apart.append(np.linalg.norm(weights - np.stack(flow)) / np.linalg.norm(np.stack(flow)))

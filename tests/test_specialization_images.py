@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from alignmath.networks import ConvReLU, random_student
 from examples.specialization import plot_images
 from proofs.specialization.image_runs import falling, pruned_teacher
-from solvers.dynamics.training import train
+from solvers.dynamics.training import Measures, train
 from solvers.dynamics.training.measures import rho_mean
 from solvers.images import ImageSet, digits
 
@@ -20,22 +19,21 @@ from solvers.images import ImageSet, digits
 def few():
     """Some of the digits."""
     every = digits()
-    return ImageSet(every.inputs[:150], every.labels[:150], every.evaluation_inputs[:60], every.evaluation_labels[:60])
+    return ImageSet(every.x[:150], every.y[:150], every.evaluation_x[:60], every.evaluation_y[:60])
 
 
 @pytest.fixture(scope="module")
 def teacher(few):
     """A small pruned teacher and its accuracies."""
-    learn = partial(train, inputs=few.inputs, evaluation=few[2:])
-    return pruned_teacher(learn, few, (6, 4, 5, 6), 5, 15)
+    return pruned_teacher(few, (6, 4, 5, 6), 5, 15)
 
 
 def test_a_teacher_keeps_half_of_its_channels_and_has_outputs_of_size_one(teacher, few):
     network, (*_, again) = teacher
     assert network.widths == (1, 3, 2, 3, 3, 10)
-    outputs = network(few.inputs)
+    outputs = network(few.x)
     np.testing.assert_allclose(np.mean(outputs**2), 1, rtol=1e-5)
-    assert np.mean(network(few.evaluation_inputs).argmax(-1) == few.evaluation_labels) == pytest.approx(again)
+    assert np.mean(network(few.evaluation_x).argmax(-1) == few.evaluation_y) == pytest.approx(again)
 
 
 def test_a_student_that_holds_every_node_of_the_teacher_is_on_the_line_of_theory(teacher, few):
@@ -51,8 +49,8 @@ def test_a_student_that_holds_every_node_of_the_teacher_is_on_the_line_of_theory
         own[: len(bias)] = 3**power * bias
     holding = ConvReLU(tuple(weights), student.output, tuple(biases))
     for one, covered in ((holding, True), (student, False)):
-        found = train(one, network, few.inputs, epochs=0, measures=[rho_mean], evaluation=few.evaluation_inputs)
-        rho = found.measured["rho_mean"][0]
+        runs = train(one, network, few.x, epochs=0, measures=Measures([rho_mean], few.evaluation_x))
+        rho = runs.measured["rho_mean"][0]
         assert rho.shape == (4,)
         assert (np.abs(rho - 1) < 1e-5).all() == covered
 

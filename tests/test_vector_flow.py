@@ -12,7 +12,7 @@ from alignmath import vector_population
 from alignmath.networks import DeepReLU, TwoLayer, as_deep, random_student, random_teacher
 from alignmath.specialization import correlations
 from solvers.dynamics.descent import flow
-from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.training import SGD, Gaussian, Measures, train
 from solvers.dynamics.vector_flow import population_flow
 from solvers.runs import RunStatus
 
@@ -51,15 +51,13 @@ def test_sgd_with_a_small_learning_rate_follows_the_flow():
     trained = train(
         runs,
         teacher,
-        Gaussian(6, 1.4),
+        Gaussian(6, 1.4, samples=32 * steps, fresh=True),
         epochs=epochs,
-        learning_rate=rate,
-        batch=32,
-        samples=32 * steps,
-        fresh=True,
+        optimizer=SGD(rate),
+        batch_size=32,
         loss="mean_squared",  # 2 / 3 of the time, for three outputs
         record=range(epochs + 1),
-        keep_weights=True,
+        measures=Measures(keep_weights=True),
     )
     found = population_flow(student, teacher, rate * 2 / 3 * steps * np.arange(epochs + 1), scale=1.4)
     losses = vector_population.loss(trained.history, teacher, 1.4)

@@ -74,8 +74,8 @@ def is_condensed(
     groups[silent], opposite[silent] = -2, False
     grouped = groups >= 0
     stray = float(masses[~grouped].sum() / total) if total else 0.0
-    found = np.bincount(groups[grouped], masses[grouped], minlength=teacher.width)
-    return Condensation(not np.any(groups == -1), groups, opposite, found, stray)
+    masses = np.bincount(groups[grouped], masses[grouped], minlength=teacher.width)
+    return Condensation(not np.any(groups == -1), groups, opposite, masses, stray)
 
 
 def _polar(network: TwoLayer) -> tuple[np.ndarray, np.ndarray]:

@@ -24,10 +24,16 @@ from solvers.dynamics.training import Gaussian
 def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndarray]:
     """One run, by layer: see `run_deep`."""
     if quick:
-        return run_deep(Gaussian(20, 10.0), 2, [0, 2, 6], 2_000, hidden=(10, 12, 14, 16), evaluation=1_000)
+        return run_deep(
+            Gaussian(20, 10.0, samples=2_000, fresh=True), 2, [0, 2, 6], hidden=(10, 12, 14, 16), evaluated=1_000
+        )
     record = [0, 1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100]
     return run_deep(
-        Gaussian(100, 10.0), 10, record, 10_000, checkpoint=state / "deep-gaussian" if state else None, progress=True
+        Gaussian(100, 10.0, samples=10_000, fresh=True),
+        10,
+        record,
+        checkpoint=state / "deep-gaussian" if state else None,
+        progress=True,
     )
 
 

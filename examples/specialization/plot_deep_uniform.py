@@ -25,10 +25,16 @@ from solvers.dynamics.training import Uniform
 def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndarray]:
     """One run, by layer: see `run_deep`."""
     if quick:
-        return run_deep(Uniform(20, 15.0), 2, [0, 2, 4], 3_000, hidden=(10, 12, 14, 16), evaluation=1_000)
+        return run_deep(
+            Uniform(20, 15.0, samples=3_000, fresh=True), 2, [0, 2, 4], hidden=(10, 12, 14, 16), evaluated=1_000
+        )
     record = [0, 1, 2, 5, 10, 25, 50, 75, 100]
     return run_deep(
-        Uniform(100, 15.0), 10, record, 100_000, checkpoint=state / "deep-uniform" if state else None, progress=True
+        Uniform(100, 15.0, samples=100_000, fresh=True),
+        10,
+        record,
+        checkpoint=state / "deep-uniform" if state else None,
+        progress=True,
     )
 
 

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from examples.specialization.polarity import QUICK_SAMPLES
 from examples.style import BLUE, GREY, ORANGE, new_figure, run
 from proofs.specialization.ensembles import FACTORS, SAMPLES, train_pairs
+from solvers.dynamics.training import Measures
 from solvers.dynamics.training.measures import best_student, best_teacher, evaluation_loss, fan_out
 
 _NODES, _POLARITY = 10, 1.0
@@ -32,8 +33,8 @@ def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndar
     for factor in factors:
         runs = train_pairs(
             _NODES, _POLARITY, factor, seeds, scale=1.0,
-            epochs=epochs, record=[epochs], measures=[best_teacher, best_student, fan_out, evaluation_loss], samples=QUICK_SAMPLES if quick else SAMPLES,
-            evaluation=1_000 if quick else 10_000, progress=not quick, checkpoint=state / f"fan-out-{factor}x" if state else None,
+            epochs=epochs, record=[epochs], samples=QUICK_SAMPLES if quick else SAMPLES,
+            measures=Measures([best_teacher, best_student, fan_out, evaluation_loss], samples=1_000 if quick else 10_000), progress=not quick, checkpoint=state / f"fan-out-{factor}x" if state else None,
         )  # fmt: skip
         hidden = np.linalg.norm(runs.students.weights[0], axis=-1)
         data |= {

@@ -38,18 +38,16 @@ def compute(quick: bool = False, state: Path | None = None, images: ImageSet | N
 
     images = digits() if images is None else images
     if quick:
-        few = ImageSet(
-            images.inputs[:200], images.labels[:200], images.evaluation_inputs[:100], images.evaluation_labels[:100]
-        )
-        return image_runs(few, FACTORS, hidden=(8,) * 4, teacher_epochs=3, epochs=3, batch=16, seeds=2)
-    large = images.inputs.shape[-1] > 8
+        few = ImageSet(images.x[:200], images.y[:200], images.evaluation_x[:100], images.evaluation_y[:100])
+        return image_runs(few, FACTORS, hidden=(8,) * 4, teacher_epochs=3, epochs=3, batch_size=16, seeds=2)
+    large = images.x.shape[-1] > 8
     return image_runs(
         images,
         FACTORS,
         hidden=(64 if large else 16,) * 4,
         teacher_epochs=40,
         epochs=100,
-        batch=64 if large else 16,
+        batch_size=64 if large else 16,
         seeds=4,
         checkpoint=state,
         device="cuda" if large and torch.cuda.is_available() else None,

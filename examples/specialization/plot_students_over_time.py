@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from examples.specialization.polarity import QUICK_SAMPLES
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
 from proofs.specialization.ensembles import SAMPLES, flow_of, train_pairs
+from solvers.dynamics.training import Measures
 from solvers.dynamics.training.measures import node_correlations
 
 _NODES, _SHOWN, _FACTOR = 10, 5, 2
@@ -31,7 +32,7 @@ def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndar
     seeds, epochs, samples = (range(2), 15, QUICK_SAMPLES) if quick else (range(3), 40, SAMPLES)
     runs = train_pairs(
         _NODES, 1.0, _FACTOR, seeds,
-        epochs=epochs, record=range(epochs + 1), measures=[node_correlations], samples=samples, evaluation=1_000 if quick else 10_000,
+        epochs=epochs, record=range(epochs + 1), measures=Measures([node_correlations], samples=1_000 if quick else 10_000), samples=samples,
         checkpoint=state / "students" if state else None,
     )  # fmt: skip
     flows = [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from proofs.specialization.ensembles import FACTORS, SAMPLES, flow_of, train_pairs
+from solvers.dynamics.training import Measures
 from solvers.dynamics.training.measures import best_student, evaluation_loss
 
 __all__ = ["POLARITIES", "QUICK_SAMPLES", "polarity_flows", "polarity_runs"]
@@ -60,7 +61,7 @@ def polarity_runs(quick: bool, state: Path | None = None, device: str | None = N
         for factor in factors:
             runs = train_pairs(
                 20, polarity, factor, seeds,
-                epochs=epochs, record=record, measures=[best_student, evaluation_loss], evaluation=1_000 if quick else 10_000, device=device,
+                epochs=epochs, record=record, measures=Measures([best_student, evaluation_loss], samples=1_000 if quick else 10_000), device=device,
                 samples=QUICK_SAMPLES if quick else SAMPLES, progress=not quick, checkpoint=state / f"p{polarity:g}-{factor}x" if state else None,
             )  # fmt: skip
             best.append(runs.measured["best_student"])

@@ -38,8 +38,8 @@ def digit_data(n: int, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
         return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
     return (
-        unit(images.inputs[:n]), np.where(images.labels[:n] < 5, 1.0, -1.0),
-        unit(images.evaluation_inputs[:t]), np.where(images.evaluation_labels[:t] < 5, 1.0, -1.0),
+        unit(images.x[:n]), np.where(images.y[:n] < 5, 1.0, -1.0),
+        unit(images.evaluation_x[:t]), np.where(images.evaluation_y[:t] < 5, 1.0, -1.0),
     )  # fmt: skip
 
 

@@ -22,15 +22,15 @@ __all__ = ["CLAIMS"]
 @cache
 def _gaussian(effort: Effort) -> dict[str, np.ndarray]:
     if effort is Effort.QUICK:
-        return run_deep(Gaussian(100, 10.0), 2, [0, 5, 10], 10_000, nodes=False, evaluation=2_000)
-    return run_deep(Gaussian(100, 10.0), 10, [0, 5, 10, 20, 40, 60, 80, 100], 10_000, nodes=False)
+        return run_deep(Gaussian(100, 10.0, samples=10_000, fresh=True), 2, [0, 5, 10], nodes=False, evaluated=2_000)
+    return run_deep(Gaussian(100, 10.0, samples=10_000, fresh=True), 10, [0, 5, 10, 20, 40, 60, 80, 100], nodes=False)
 
 
 @cache
 def _uniform(effort: Effort) -> dict[str, np.ndarray]:
     if effort is Effort.QUICK:
-        return run_deep(Uniform(100, 15.0), 2, [0, 1], 100_000, nodes=False, evaluation=2_000)
-    return run_deep(Uniform(100, 15.0), 10, [0, 1, 2, 4], 100_000, nodes=False)
+        return run_deep(Uniform(100, 15.0, samples=100_000, fresh=True), 2, [0, 1], nodes=False, evaluated=2_000)
+    return run_deep(Uniform(100, 15.0, samples=100_000, fresh=True), 10, [0, 1, 2, 4], nodes=False)
 
 
 def _shown(data: dict[str, np.ndarray]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from alignmath.networks import random_student, random_teacher
 from alignmath.specialization import fan_out_strength
-from solvers.dynamics.training import Evaluation, InputLaw, train
+from solvers.dynamics.training import SGD, Evaluation, InputLaw, Measures, train
 from solvers.dynamics.training.measures import best_teacher, evaluation_loss, rho_mean
 
 __all__ = ["HIDDEN", "run_deep"]
@@ -24,23 +24,23 @@ HIDDEN = (50, 75, 100, 125)
 
 def _strength(evaluation: Evaluation, layer: int) -> Any:
     """`sqrt(E beta_kk)` of the student nodes of a layer, on 500 of the evaluation inputs."""
-    return fan_out_strength(evaluation.students, evaluation.inputs[:, :500], layer)
+    return fan_out_strength(evaluation.students, evaluation.x[:, :500], layer)
 
 
 def run_deep(
     law: InputLaw,
     factor: float,
     record: list[int],
-    samples: int,
     *,
     hidden: tuple[int, ...] = HIDDEN,
     nodes: bool = True,
+    evaluated: int = 10_000,
     **options: Any,
 ) -> dict[str, np.ndarray]:
     """One run of `record[-1]` epochs, measured at the epochs `record (K,)`.
 
     Returns `loss (K,)`, `rho (K, 4)`, the mean best correlation of teacher nodes by layer, and, with `nodes`, for each layer k from 1 to 4 `correlation_k (K, n)` of each student node with its best
-    teacher node and `strength_k (K, n)`, its `sqrt(E beta_kk)`. options: of `train`.
+    teacher node and `strength_k (K, n)`, its `sqrt(E beta_kk)`. evaluated: inputs to measure on; options: of `train`.
     """
     rng = np.random.default_rng([40, law.dimension])
     teacher = random_teacher((law.dimension, *hidden, 50), rng, inputs=law.sample(rng, 10_000), gain=2**0.5)
@@ -49,7 +49,7 @@ def run_deep(
         measures |= {f"correlation_{k}": partial(best_teacher, layer=k), f"strength_{k}": partial(_strength, layer=k)}
     runs = train(
         random_student(teacher, factor, rng), teacher, law,
-        epochs=record[-1], record=record, samples=samples, fresh=True, loss="mean_squared", learning_rate=0.01, dtype="float32", seed=4, measures=measures, **options,
+        epochs=record[-1], optimizer=SGD(0.01), loss="mean_squared", seed=4, record=record, measures=Measures(measures, samples=evaluated), dtype="float32", **options,
     )  # fmt: skip
     return {
         "epochs": runs.epochs,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.training import SGD, Gaussian, train
 from solvers.dynamics.vector_flow import PopulationFlow, population_flow
 from solvers.runs import Training
 
@@ -54,12 +54,12 @@ def stacked(networks: list[DeepReLU]) -> DeepReLU:
 
 def teachers_of(nodes: int, seeds: range, polarity: float) -> DeepReLU:
     """A batch of teachers, one for each seed: of one seed, the directions are the same at every polarity."""
-    found = []
+    teachers = []
     for seed in seeds:
         rng = np.random.default_rng([_SEED, nodes, seed])
         sample = Gaussian(INPUTS, DEVIATION).sample(rng, 10_000)
-        found.append(random_teacher((INPUTS, nodes, OUTPUTS), rng, inputs=sample, polarity=polarity))
-    return stacked(found)
+        teachers.append(random_teacher((INPUTS, nodes, OUTPUTS), rng, inputs=sample, polarity=polarity))
+    return stacked(teachers)
 
 
 def students_of(nodes: int, factor: float, seeds: range, scale: float = START) -> DeepReLU:
@@ -71,21 +71,26 @@ def students_of(nodes: int, factor: float, seeds: range, scale: float = START) -
 
 
 def train_pairs(
-    nodes: int, polarity: float, factor: float, seeds: range, *, scale: float = START, **options: Any
+    nodes: int,
+    polarity: float,
+    factor: float,
+    seeds: range,
+    *,
+    scale: float = START,
+    samples: int = SAMPLES,
+    learning_rate: float = RATE,
+    **options: Any,
 ) -> Training:
-    """Runs of one polarity and width, one for each seed, in float32. Runs of one seed have the same data whatever the rest."""
+    """Runs of one polarity and width, one for each seed, in float32. Runs of one seed have the same data whatever the rest. options: of `train`."""
     return train(
         students_of(nodes, factor, seeds, scale),
         teachers_of(nodes, seeds, polarity),
-        Gaussian(INPUTS, DEVIATION),
-        **{
-            "samples": SAMPLES,
-            "learning_rate": RATE,
-            "loss": "mean_squared",
-            "dtype": "float32",
-            "seed": np.array(seeds),
-            **options,
-        },
+        Gaussian(INPUTS, DEVIATION, samples=samples),
+        optimizer=SGD(learning_rate),
+        loss="mean_squared",
+        dtype="float32",
+        seed=np.array(seeds),
+        **options,
     )
 
 

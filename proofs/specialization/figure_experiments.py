@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from alignmath.networks import DeepReLU
-from solvers.dynamics.training import Gaussian, train
+from solvers.dynamics.training import SGD, Gaussian, Measures, train
 from solvers.dynamics.training.measures import best_student, best_teacher, evaluation_loss, fan_out, node_correlations
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
@@ -65,8 +65,8 @@ def _ensemble(effort: Effort) -> _Ensemble:
         teachers = [teachers_of(20, seeds, p) for p in polarities]
         runs = train(
             spread, stacked(teachers), Gaussian(INPUTS, DEVIATION),
-            epochs=last, record=record, learning_rate=RATE, loss="mean_squared", dtype="float32",
-            measures=[best_student, evaluation_loss], evaluation=effort.count(2_000, 10_000), seed=np.broadcast_to(np.array(seeds), spread.batch),
+            epochs=last, optimizer=SGD(RATE), loss="mean_squared", seed=np.broadcast_to(np.array(seeds), spread.batch),
+            record=record, measures=Measures([best_student, evaluation_loss], samples=effort.count(2_000, 10_000)), dtype="float32",
         )  # fmt: skip
         best.append(np.moveaxis(runs.measured["best_student"], 0, 2))
         loss.append(np.moveaxis(runs.measured["evaluation_loss"], 0, 2))
@@ -121,8 +121,8 @@ def _start(effort: Effort) -> Outcome:
         students = stacked([students_of(20, factor, seeds, scale) for scale in (0.1, 1.0)])
         runs = train(
             students, teachers_of(20, seeds, 1.0), Gaussian(INPUTS, DEVIATION),
-            epochs=last, learning_rate=RATE, loss="mean_squared", dtype="float32", measures=[evaluation_loss, best_student], evaluation=2_000,
-            seed=np.broadcast_to(np.array(seeds), students.batch),
+            epochs=last, optimizer=SGD(RATE), loss="mean_squared", seed=np.broadcast_to(np.array(seeds), students.batch),
+            measures=Measures([evaluation_loss, best_student], samples=2_000), dtype="float32",
         )  # fmt: skip
         found[factor] = runs.measured["evaluation_loss"][-1], (runs.measured["best_student"][-1] > 0.95).sum(axis=-1)
     for place, name in ((0, "a tenth of torch.nn's initial weights"), (1, "torch.nn's initial weights")):
@@ -143,9 +143,8 @@ def _start(effort: Effort) -> Outcome:
 def _students(effort: Effort) -> tuple[np.ndarray, np.ndarray]:
     """Correlations `(K, S, 10, n)` of 2x students of 10 nodes at p = 1, at every epoch, and the flow's `(K, 10, n)` of the first seed."""
     seeds, last = range(effort.count(3, 8)), effort.count(12, 40)
-    runs = train_pairs(
-        10, 1.0, 2, seeds, epochs=last, record=range(last + 1), measures=[node_correlations], evaluation=2_000
-    )
+    measures = Measures([node_correlations], samples=2_000)
+    runs = train_pairs(10, 1.0, 2, seeds, epochs=last, record=range(last + 1), measures=measures)
     return runs.measured["node_correlations"], flow_of(10, 1.0, 2, 0, list(range(last + 1))).correlations
 
 
@@ -302,7 +301,7 @@ def _fan_outs(effort: Effort) -> dict[int, _FanOuts]:
     for factor in factors:
         runs = train_pairs(
             10, 1.0, factor, seeds,
-            scale=1.0, epochs=last, record=[last], measures=[best_teacher, fan_out], evaluation=effort.count(2_000, 10_000),
+            scale=1.0, epochs=last, record=[last], measures=Measures([best_teacher, fan_out], samples=effort.count(2_000, 10_000)),
         )  # fmt: skip
         correlation, norm = runs.measured["best_teacher"][0], runs.measured["fan_out"][0]
         weak = DeepReLU(

@@ -27,9 +27,9 @@ _LATE = 3
 def _runs(effort: Effort) -> dict[str, np.ndarray]:
     images = digits()
     if effort is Effort.QUICK:
-        few = ImageSet(images.inputs[:700], images.labels[:700], images.evaluation_inputs, images.evaluation_labels)
-        return image_runs(few, (1, 5), hidden=(8,) * 4, teacher_epochs=10, epochs=10, batch=16, seeds=2)
-    return image_runs(images, (1, 2, 5), hidden=(16,) * 4, teacher_epochs=40, epochs=100, batch=16, seeds=4)
+        few = ImageSet(images.x[:700], images.y[:700], images.evaluation_x, images.evaluation_y)
+        return image_runs(few, (1, 5), hidden=(8,) * 4, teacher_epochs=10, epochs=10, batch_size=16, seeds=2)
+    return image_runs(images, (1, 2, 5), hidden=(16,) * 4, teacher_epochs=40, epochs=100, batch_size=16, seeds=4)
 
 
 def _listed(values: np.ndarray) -> str:

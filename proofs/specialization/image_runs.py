@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import ConvReLU, prune, random_student
-from solvers.dynamics.training import train
+from solvers.dynamics.training import SGD, Measures, train
 from solvers.dynamics.training.measures import accuracy, rho_mean
 from solvers.images import ImageSet
 
 __all__ = ["falling", "image_runs", "pruned_teacher"]
 
 _KEEP, _SEED = 0.5, 8
-_TEACHER = {"learning_rate": 0.05, "weight_decay": 0.005, "momentum": 0.9, "dtype": "float32"}
-_STUDENT = {"learning_rate": 0.005, "momentum": 0.9, "dtype": "float32"}
 
 
 def falling(epochs: int) -> np.ndarray:
@@ -35,22 +33,36 @@ def falling(epochs: int) -> np.ndarray:
 
 
 def pruned_teacher(
-    learn: Any, images: ImageSet, hidden: tuple[int, ...], epochs: int, batch: int
+    images: ImageSet, hidden: tuple[int, ...], epochs: int, batch_size: int, *, seen: int = 500, **options: Any
 ) -> tuple[ConvReLU, list[float]]:
-    """The teacher, pruned, its outputs of size 1; accuracy before pruning, after, and when trained again. learn: `train` with inputs and evaluation set."""
-    sizes = (images.inputs.shape[1], *hidden)
-    classes = int(images.labels.max()) + 1
+    """The teacher, pruned, its outputs of size 1; accuracy before pruning, after, and when trained again. seen, options: as in `image_runs`."""
+    sizes = (images.x.shape[1], *hidden)
+    classes = int(images.y.max()) + 1
     kernels = tuple(np.zeros((n, below, 3, 3)) for below, n in zip(sizes[:-1], hidden, strict=True))
     like = ConvReLU(kernels, np.zeros((classes, hidden[-1])), tuple(np.zeros(n) for n in (*hidden, classes)))
-    options = {"loss": "cross_entropy", "epochs": epochs, "batch": batch, "schedule": falling(epochs), **_TEACHER}
-    options |= {"measures": [accuracy], "target": images.labels}
-    whole = learn(random_student(like, 1, np.random.default_rng(_SEED), scale=6**0.5), **options)
-    pruned = learn(prune(whole.students, _KEEP), **options)
+    learn = partial(
+        train,
+        x=images.x,
+        y=images.y,
+        epochs=epochs,
+        optimizer=SGD(0.05, momentum=0.9, weight_decay=0.005, schedule=falling(epochs)),
+        batch_size=batch_size,
+        loss="cross_entropy",
+        measures=Measures([accuracy], *_evaluation(images, seen)),
+        dtype="float32",
+        **options,
+    )
+    whole = learn(random_student(like, 1, np.random.default_rng(_SEED), scale=6**0.5))
+    pruned = learn(prune(whole.students, _KEEP))
     network = pruned.students
-    size = float(np.sqrt(np.mean(network(images.inputs[:1000]) ** 2)))
+    size = float(np.sqrt(np.mean(network(images.x[:1000]) ** 2)))
     scaled = ConvReLU(network.kernels, network.output / size, (*network.biases[:-1], network.biases[-1] / size))
     stages = [whole.measured["accuracy"][-1], *pruned.measured["accuracy"]]
     return scaled, [float(stage) for stage in stages]
+
+
+def _evaluation(images: ImageSet, seen: int) -> tuple[np.ndarray, np.ndarray]:
+    return images.evaluation_x[:seen], images.evaluation_y[:seen]
 
 
 def image_runs(
@@ -60,7 +72,7 @@ def image_runs(
     hidden: tuple[int, ...],
     teacher_epochs: int,
     epochs: int,
-    batch: int,
+    batch_size: int,
     seeds: int,
     seen: int = 500,
     checkpoint: Path | None = None,
@@ -68,34 +80,35 @@ def image_runs(
 ) -> dict[str, np.ndarray]:
     """By size of the student, seed and epoch: `rho (F, S, epochs + 1, 4)`, `accuracy (F, S, epochs + 1)` and training `loss (F, S, epochs)`; `teacher_accuracy (3,)`, see `pruned_teacher`.
 
-    images: see `solvers.images`; `seen` of the evaluation images measure. hidden: channels of the teacher before pruning, which takes batches twice as large. options: of `train`.
+    images: see `solvers.images`; `seen` of the evaluation images measure. hidden: channels of the teacher before pruning, which takes steps of twice as many images. options: of `train`.
     """
-    side = images.inputs.shape[-1]
-    evaluation = images.evaluation_inputs[:seen], images.evaluation_labels[:seen]
-    learn = partial(train, inputs=images.inputs, evaluation=evaluation, **options)
-    teacher, stages = pruned_teacher(learn, images, hidden, teacher_epochs, 2 * batch)
-    found: dict[str, list[Any]] = {"rho": [], "accuracy": [], "loss": []}
+    side = images.x.shape[-1]
+    evaluation = _evaluation(images, seen)
+    teacher, stages = pruned_teacher(images, hidden, teacher_epochs, 2 * batch_size, seen=seen, **options)
+    by_size: dict[str, list[Any]] = {"rho": [], "accuracy": [], "loss": []}
     for factor in factors:
-        result = learn(
+        runs = train(
             random_student(teacher, factor, np.random.default_rng([_SEED, factor]), batch=(seeds,)),
             teacher,
+            images.x,
             epochs=epochs,
-            batch=batch,
-            schedule=falling(epochs),
+            optimizer=SGD(0.005, momentum=0.9, schedule=falling(epochs)),
+            batch_size=batch_size,
             record=range(epochs + 1),
-            measures=[rho_mean, accuracy],
+            measures=Measures([rho_mean, accuracy], *evaluation),
             checkpoint=checkpoint / f"images-{side}-{factor}x" if checkpoint else None,
-            **_STUDENT,
+            dtype="float32",
+            **options,
         )
-        found["rho"].append(np.moveaxis(result.measured["rho_mean"], 0, 1))
-        found["accuracy"].append(result.measured["accuracy"].T)
-        found["loss"].append(result.loss)
-    return {name: np.array(values) for name, values in found.items()} | {
+        by_size["rho"].append(np.moveaxis(runs.measured["rho_mean"], 0, 1))
+        by_size["accuracy"].append(runs.measured["accuracy"].T)
+        by_size["loss"].append(runs.loss)
+    return {name: np.array(values) for name, values in by_size.items()} | {
         "epochs": np.arange(epochs + 1),
         "factors": np.array(factors),
         "channels": np.array([[factor * n for n in teacher.widths[1:-1]] for factor in factors]),
         "teacher_channels": np.array(hidden),
         "teacher_accuracy": np.array(stages),
         "side": np.array(side),
-        "images": np.array([len(images.inputs), len(images.evaluation_inputs), len(evaluation[0])]),
+        "images": np.array([len(images.x), len(images.evaluation_x), len(evaluation[0])]),
     }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from solvers.dynamics.training import Uniform, train
+from solvers.dynamics.training import Measures, Uniform, train
 from solvers.dynamics.training.measures import best_teacher, evaluation_loss, fan_out
 
 from .ensembles import stacked
@@ -23,24 +23,23 @@ __all__ = ["plane_runs", "strongest_unaligned"]
 def plane_runs(seeds: int, samples: int) -> dict[str, np.ndarray]:
     """First-layer weights `(K, S, 6, 2)`, biases and fan-outs of the students at the epochs, the teachers', correlations and losses."""
     record = [0, 2, 10, 29]
+    law = Uniform(2, 1.0, samples=samples)
     teachers, students = [], []
     for seed in range(seeds):
         rng = np.random.default_rng([2, seed])
-        law = Uniform(2, 1.0)
         teacher = random_teacher((2, 2, 4), rng, inputs=law.sample(rng, 10_000), strength=4.0, least_angle=0.5)
         biases = (rng.uniform(-0.3, 0.3, 2), np.zeros(4))
         student = random_student(teacher, 3, rng)
         output = student.weights[1] * (0.035 / np.linalg.norm(student.weights[1], axis=0))
         teachers.append(DeepReLU(teacher.weights, biases))
         students.append(DeepReLU((student.weights[0], output), student.biases))
-    measures = [best_teacher, fan_out, evaluation_loss]
+    measures = Measures([best_teacher, fan_out, evaluation_loss], keep_weights=True)
+    teacher = stacked(teachers)
+    assert teacher.biases is not None
     runs = train(
-        stacked(students), stacked(teachers), Uniform(2, 1.0),
-        epochs=record[-1], record=record, samples=samples, measures=measures, keep_weights=True, seed=np.arange(seeds),
-    )  # fmt: skip
+        stacked(students), teacher, law, epochs=record[-1], seed=np.arange(seeds), record=record, measures=measures
+    )
     history = runs.history
-    target = stacked(teachers)
-    assert target.biases is not None
     return {
         "epochs": runs.epochs,
         "weights": history.weights[0],
@@ -48,8 +47,8 @@ def plane_runs(seeds: int, samples: int) -> dict[str, np.ndarray]:
         "fan_out": runs.measured["fan_out"],
         "correlation": runs.measured["best_teacher"],
         "loss": runs.measured["evaluation_loss"],
-        "teacher_weights": target.weights[0],
-        "teacher_biases": target.biases[0],
+        "teacher_weights": teacher.weights[0],
+        "teacher_biases": teacher.biases[0],
     }
 
 

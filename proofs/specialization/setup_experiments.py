@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import flint
 import numpy as np
 import sympy as sp
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
-from solvers.dynamics.training import Gaussian, epoch_inputs, epoch_order, train
+from solvers.dynamics.training import SGD, Gaussian, Measures, epoch_inputs, epoch_order, train
 from solvers.dynamics.training.measures import evaluation_loss
 from solvers.runs import RunStatus
 
@@ -80,10 +79,10 @@ def _printed_run(scale: float) -> tuple[list[flint.arb], int]:
     seeds = range(1)
     student, teacher = students_of(20, 1, seeds, scale), teachers_of(20, seeds, 1.0)
     law = Gaussian(INPUTS, DEVIATION)
-    runs = train(student, teacher, law, epochs=1, learning_rate=RATE, seed=np.array(seeds))
+    runs = train(student, teacher, law, epochs=1, optimizer=SGD(RATE), seed=np.array(seeds))
     (_, step) = runs.diverged[0] if runs.diverged else ((), 0)
     one = [DeepReLU(tuple(w[0] for w in n.weights), tuple(b[0] for b in n.biases or ())) for n in (student, teacher)]
-    x, order = epoch_inputs(law, (0,), 10_000), epoch_order((0,), 10_000, 0)
+    x, order = epoch_inputs(law, (0,)), epoch_order((0,), 10_000, 0)
     batches = [x[order[16 * k : 16 * (k + 1)]] for k in range(min(step, 60))]
     return ball_losses(one[0], one[1], batches, RATE), step
 
@@ -121,7 +120,7 @@ def _mended(effort: Effort) -> Outcome:
         )
         runs = train(
             spread, stack, Gaussian(INPUTS, DEVIATION),
-            epochs=epochs, learning_rate=RATE, loss="mean_squared", dtype="float32", measures=[evaluation_loss], evaluation=1_000, seed=np.broadcast_to(np.array(seeds), spread.batch),
+            epochs=epochs, optimizer=SGD(RATE), loss="mean_squared", seed=np.broadcast_to(np.array(seeds), spread.batch), measures=Measures([evaluation_loss], samples=1_000), dtype="float32",
         )  # fmt: skip
         if runs.diverged:
             raise CheckFailed(f"{len(runs.diverged)} runs of {factor}x students diverged")
@@ -156,7 +155,7 @@ def _line(effort: Effort) -> Outcome:
             )
             runs = train(
                 spread, teachers, Gaussian(INPUTS, DEVIATION),
-                epochs=epochs, learning_rate=rates[:, None] / DEVIATION**2, dtype="float32", seed=np.broadcast_to(np.array(seeds), spread.batch),
+                epochs=epochs, optimizer=SGD(rates[:, None] / DEVIATION**2), dtype="float32", seed=np.broadcast_to(np.array(seeds), spread.batch),
             )  # fmt: skip
             lost = (runs.status == RunStatus.DIVERGED).sum(axis=1)
             safe = 0.5 if scale < 1 else {1: 0.5, 2: 0.5, 5: 0.25, 10: 0.2}[factor]
@@ -233,17 +232,21 @@ def _scaling_attack(effort: Effort) -> Attack:
     runs, errors = effort.count(8, 64), []
     teacher = random_teacher((12, 4, 3), rng)
     students = random_student(teacher, 3, rng, batch=(runs,))
+    plain = students
     for sigma in (4.0, 0.3, 10.0):
-        options: dict[str, Any] = {"epochs": 2, "samples": 320, "seed": 5}
-        plain = train(students, teacher, Gaussian(12, 1.0), learning_rate=0.05, **options).students
-        wide = train(students, teacher, Gaussian(12, sigma), learning_rate=0.05 / sigma**2, **options).students
+        plain, wide = (
+            train(
+                students, teacher, Gaussian(12, s, samples=320), epochs=2, optimizer=SGD(0.05 / s**2), seed=5
+            ).students
+            for s in (1.0, sigma)
+        )
         errors += [np.abs(a - b).max(axis=(1, 2)) for a, b in zip(plain.weights, wide.weights, strict=True)]
     for s in (4.0, 9.0):
         strong = DeepReLU((teacher.weights[0], s * teacher.weights[1]))
         large = DeepReLU(tuple(np.sqrt(s) * w for w in students.weights))
-        found = train(large, strong, Gaussian(12, 1.0), learning_rate=0.05 / s, **options).students
+        ended = train(large, strong, Gaussian(12, samples=320), epochs=2, optimizer=SGD(0.05 / s), seed=5).students
         errors += [
-            np.abs(a - b / np.sqrt(s)).max(axis=(1, 2)) for a, b in zip(plain.weights, found.weights, strict=True)
+            np.abs(a - b / np.sqrt(s)).max(axis=(1, 2)) for a, b in zip(plain.weights, ended.weights, strict=True)
         ]
     return errors_below(
         f"two epochs of SGD, {runs} students of 12 nodes, inputs times 4, 0.3 and 10, teachers times 4 and 9, seed 501: differences of the final weights",

@@ -4,52 +4,182 @@ dimension."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignmath.arrays import as_floating, as_order, broadcast_batches
-from alignmath.networks import ConvReLU, DeepReLU
+from alignmath.arrays import as_floating, as_generator, as_order, broadcast_batches
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep
 
-from .inputs import InputLaw
-from .measures import Evaluation
+from ...runs import as_device, as_dtype
+from .laws import InputLaw
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "as_evaluation",
-    "as_factors",
-    "as_inputs",
-    "as_measures",
-    "as_per_run",
-    "as_seeds",
-    "as_targets",
-    "as_teacher",
-    "as_tensor",
-    "described",
-]
+    from .measures import Measures
 
-_LARGEST = 1e38
-"""What float32 still holds."""
+__all__ = ["Data", "Networks", "as_data", "as_networks", "as_seeds", "described", "evaluation_data"]
+
+_EVALUATED = 10_000
+"""How many inputs of a law are measured on by default."""
 
 
-def as_factors(schedule: Any, epochs: int) -> np.ndarray:
-    """Factors of the learning rate, `(epochs,)`."""
-    if schedule is None:
-        return np.ones(epochs)
-    found = np.asarray(as_floating(schedule, "schedule", least_ndim=1), dtype=float)
-    if found.shape != (epochs,) or np.any(found <= 0):
-        raise ValueError(f"schedule is {described(found)}; expected ({epochs},), a factor above 0 for each epoch")
-    return found
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a call, R runs in a batch of shape `shape`.
+
+    students, teacher: networks, the latter None where y is given. starts, teachers: their arrays, `(R, ...)` on the
+    device. form, teacher_form: see `gradients`. like: an empty tensor of the device and precision of the computation.
+    home: the students' device; None for NumPy. sample_ndim: dimensions of one input.
+    """
+
+    students: DeepReLU | ConvReLU
+    teacher: DeepReLU | ConvReLU | None
+    starts: list[torch.Tensor]
+    teachers: list[torch.Tensor] | None
+    form: Any
+    teacher_form: Any
+    like: torch.Tensor
+    home: torch.device | None
+    sample_ndim: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the batch of runs."""
+        return self.students.batch
+
+
+def as_networks(students: Any, teacher: Any, loss: Any, device: Any, dtype: Any) -> Networks:
+    """Students and teacher (or None), on the device and in the precision asked for, the loss known."""
+    import torch
+
+    from .gradients import LOSSES, ConvolutionalGradients, LayeredGradients
+
+    students, teacher = (as_deep(n) if isinstance(n, TwoLayer) else n for n in (students, teacher))
+    if not isinstance(students, DeepReLU | ConvReLU):
+        raise ValueError(f"students is {described(students)}; expected a DeepReLU, TwoLayer or ConvReLU")
+    if loss not in LOSSES:
+        raise ValueError(f"loss is {loss!r}; expected one of {list(LOSSES)}")
+    if teacher is not None:
+        _check_teacher(teacher, students, loss)
+    kind: Any = LayeredGradients if isinstance(students, DeepReLU) else ConvolutionalGradients
+    first, shape = kind.unpack(students)[0], students.batch
+    is_torch = isinstance(first, torch.Tensor)
+    home = first.device if is_torch else torch.device("cpu")
+    like = torch.empty(0, device=as_device(device, home), dtype=as_dtype(dtype, first))
+
+    def load(network: Any) -> list[torch.Tensor]:
+        tensors = [_as_tensor(parameter).to(like) for parameter in kind.unpack(network)]
+        cores = [p.shape[len(network.batch) :] for p in tensors]
+        runs = math.prod(shape)
+        return [p.broadcast_to((*shape, *core)).reshape(runs, *core) for p, core in zip(tensors, cores, strict=True)]
+
+    return Networks(
+        students,
+        teacher,
+        starts=load(students),
+        teachers=None if teacher is None else load(teacher),
+        form=kind(students, loss),
+        teacher_form=None if teacher is None else kind(teacher, loss),
+        like=like,
+        home=home if is_torch else None,
+        sample_ndim=1 if isinstance(students, DeepReLU) else 3,
+    )
+
+
+def _check_teacher(teacher: Any, students: Any, loss: str) -> None:
+    """A teacher that the students can learn from."""
+    if not isinstance(teacher, DeepReLU | ConvReLU):
+        raise ValueError(f"teacher is {described(teacher)}; expected a network. Labels, or numbers, are passed as y")
+    if loss == "cross_entropy":
+        raise ValueError("loss 'cross_entropy' takes labels y; a teacher network is learned by a squared loss")
+    if type(teacher) is not type(students):
+        raise ValueError(
+            f"students are {type(students).__name__} and teacher is {type(teacher).__name__}; they must be of one kind"
+        )
+    if (teacher.widths[0], teacher.widths[-1]) != (students.widths[0], students.widths[-1]):
+        raise ValueError(
+            f"students and teacher have widths {students.widths} and {teacher.widths}; expected equal inputs and "
+            "outputs"
+        )
+    if broadcast_batches(students=students.batch, teacher=teacher.batch) != students.batch:
+        raise ValueError(
+            f"teacher has batch {teacher.batch}; it must broadcast to that of the students, {students.batch}"
+        )
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the runs learn from. x: a law, or a tensor `(1 or R, N, ...)`. y: numbers `(1 or R, N, C)` or labels
+    `(1 or R, N)`; None where there is a teacher. count: N. seeds: of each run."""
+
+    x: Any
+    y: torch.Tensor | None
+    count: int
+    batch_size: int
+    seeds: list[tuple[int, ...]]
+
+    @property
+    def law(self) -> InputLaw | None:
+        """The law of the inputs, where these are drawn."""
+        return self.x if isinstance(self.x, InputLaw) else None
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self.count // self.batch_size
+
+
+def as_data(networks: Networks, x: Any, y: Any, loss: str, batch_size: Any, seed: Any) -> Data:
+    """The data of a call of `train`."""
+    if (networks.teacher is None) == (y is None):
+        raise ValueError(
+            f"teacher and y are {'both' if y is not None else 'not'} given; pass either a teacher network, or y, the "
+            "labels or numbers at given x"
+        )
+    x = _as_inputs(x, networks, "x")
+    law = isinstance(x, InputLaw)
+    if law and y is not None:
+        raise ValueError(f"x is a law, and y is {described(y)}; inputs drawn from a law need a teacher network")
+    count = as_order(x.samples, "samples", least=1, most=10**9) if law else x.shape[1]
+    batch_size = as_order(batch_size, "batch_size", least=1, most=count, why=", the number of samples")
+    if y is not None:
+        y = _as_labels(y, networks, count, loss == "cross_entropy", "y")
+    return Data(x, y, count, batch_size, as_seeds(seed, networks.shape))
+
+
+def evaluation_data(measures: Measures, networks: Networks, data: Data) -> tuple[Any, torch.Tensor | None]:
+    """Evaluation inputs `(1 or R, N, ...)`, or how many to draw, and y there or None."""
+    if measures.x is None and measures.y is not None:
+        raise ValueError("the measures have y but no x; pass the inputs that it belongs to")
+    if measures.samples is not None and (measures.x is not None or data.law is None):
+        raise ValueError(
+            f"samples of the measures is {measures.samples}, and there is no law to draw from; pass the x to measure on"
+        )
+    if measures.x is None:
+        if data.law is None:
+            return data.x, data.y
+        given = _EVALUATED if measures.samples is None else measures.samples
+        return as_order(given, "samples of the measures", least=1, most=10**9), None
+    x = _as_inputs(measures.x, networks, "x of the measures")
+    if isinstance(x, InputLaw):
+        raise ValueError("x of the measures is a law; pass inputs, or, as samples, how many to draw from that of x")
+    if measures.y is None:
+        return x, None
+    count = x.shape[1]
+    labels = _whole(measures.y) and tuple(np.shape(measures.y)) in ((count,), (*networks.shape, count))
+    return x, _as_labels(measures.y, networks, count, labels, "y of the measures")
 
 
 def as_seeds(seed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The seed of each run: `(seed, run)` from a number, or its own."""
+    """The seed of each run: `(seed, run)` from a number, or one drawn from a NumPy Generator, or its own."""
+    if isinstance(seed, np.random.Generator):
+        seed = int(as_generator(seed).integers(2**63))
     given = np.asarray(seed)
     if given.dtype.kind not in "iu" or np.any(given < 0):
-        raise ValueError(f"seed is {seed!r}; expected integers of at least 0")
+        raise ValueError(f"seed is {seed!r}; expected an integer of at least 0, one for each run, or a NumPy Generator")
     if given.ndim == 0:
         return [(int(given), run) for run in range(math.prod(shape))]
     if broadcast_batches(students=shape, seed=given.shape) != shape:
@@ -57,24 +187,51 @@ def as_seeds(seed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [(int(s),) for s in np.broadcast_to(given, shape).ravel()]
 
 
-def as_per_run(
-    value: Any, name: str, shape: tuple[int, ...], *, positive: bool = False, below: float = math.inf
-) -> np.ndarray:
-    """A hyper-parameter of each run, `(R,)`: at least 0 (above it, if `positive`) and below `below`."""
-    found = as_floating(value, name)
-    found = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found, dtype=float)
-    bad = ((found <= 0) if positive else (found < 0)) | (found >= below)
-    if np.any(bad):
-        wanted = ("above 0" if positive else "of at least 0") + (f" and below {below:g}" if below < math.inf else "")
-        raise ValueError(f"{name} has the entry {found[bad].ravel()[0]:g}; expected numbers {wanted}")
-    if float(found.max()) > _LARGEST:
-        raise ValueError(f"{name} has the entry {float(found.max()):g}; expected numbers of at most {_LARGEST:g}")
-    if broadcast_batches(students=shape, **{name: found.shape}) != shape:
-        raise ValueError(f"{name} has shape {found.shape}; expected a number, or one for each run, {shape}")
-    return np.array(np.broadcast_to(found, shape)).ravel()
+def _as_inputs(x: Any, networks: Networks, name: str) -> Any:
+    """Given inputs as a tensor `(1 or R, N, ...)`; a law as it is."""
+    students, ndim, shape = networks.students, networks.sample_ndim, networks.shape
+    if isinstance(x, InputLaw):
+        if ndim != 1 or x.dimension != students.widths[0]:
+            raise ValueError(
+                f"{name} has dimension {x.dimension}; the networks, {type(students).__name__} of widths "
+                f"{students.widths}, take others"
+            )
+        return x
+    if x is None or callable(getattr(x, "sample", None)):
+        raise ValueError(
+            f"{name} is {described(x)}; expected inputs, or a law with dimension, samples, fresh and sample(seed, "
+            "count), such as Gaussian"
+        )
+    values = as_floating(x, name, least_ndim=ndim + 1)
+    if values.shape[-ndim] != students.widths[0] or tuple(values.shape[: -ndim - 1]) not in ((), shape):
+        core = f"{students.widths[0]}" + ("" if ndim == 1 else ", height, width")
+        own = "".join(f"{n}, " for n in shape)
+        raise ValueError(f"{name} has shape {tuple(values.shape)}; expected (N, {core}) or ({own}N, {core})")
+    tensor = _cast(values, networks.like, name)
+    return tensor.reshape(-1 if tensor.ndim > ndim + 1 else 1, *tensor.shape[-ndim - 1 :])
 
 
-def as_tensor(array: Any) -> torch.Tensor:
+def _as_labels(y: Any, networks: Networks, count: int, labels: bool, name: str) -> torch.Tensor:
+    """Numbers `(1 or R, N, C)`, or labels `(1 or R, N)`, for N = `count` given inputs."""
+    classes, shape = networks.students.widths[-1], networks.shape
+    if labels:
+        if not _whole(y) or tuple(np.shape(y)) not in ((count,), (*shape, count)):
+            raise ValueError(f"{name} is {described(y)}; expected integer labels ({count},), or one set for each run")
+        tensor = _as_tensor(y if hasattr(y, "detach") else np.asarray(y).astype(np.int64))
+        tensor = tensor.to(networks.like.device).long()
+        low, high = int(tensor.min()), int(tensor.max())
+        if low < 0 or high >= classes:
+            raise ValueError(
+                f"{name} has labels from {low} to {high}; expected 0 to {classes - 1}, the students' outputs"
+            )
+        return tensor.reshape(-1 if tensor.ndim > 1 else 1, count)
+    values = as_floating(y, name, least_ndim=2)
+    if tuple(values.shape[-2:]) != (count, classes) or tuple(values.shape[:-2]) not in ((), shape):
+        raise ValueError(f"{name} is {described(values)}; expected ({count}, {classes}), or one set for each run")
+    return _cast(values, networks.like, name).reshape(-1 if values.ndim > 2 else 1, count, classes)
+
+
+def _as_tensor(array: Any) -> torch.Tensor:
     """The array, or list, as a tensor that shares its memory where it can, apart from torch's graph."""
     import torch
 
@@ -84,74 +241,11 @@ def as_tensor(array: Any) -> torch.Tensor:
     return torch.as_tensor(value if value.flags.writeable else value.copy())
 
 
-def as_teacher(target: Any, students: Any, loss: str) -> Any:
-    """The teacher network(s), if the target is such; else None."""
-    if not isinstance(target, DeepReLU | ConvReLU):
-        return None
-    if loss == "cross_entropy":
-        raise ValueError("loss 'cross_entropy' takes labels for target; a teacher network is learned by a squared loss")
-    if type(target) is not type(students):
-        raise ValueError(
-            f"students are {type(students).__name__} and target is {type(target).__name__}; they must be of one kind"
-        )
-    if (target.widths[0], target.widths[-1]) != (students.widths[0], students.widths[-1]):
-        raise ValueError(
-            f"students and target have widths {students.widths} and {target.widths}; expected equal inputs and outputs"
-        )
-    if broadcast_batches(students=students.batch, target=target.batch) != students.batch:
-        raise ValueError(
-            f"target has batch {target.batch}; it must broadcast to that of the students, {students.batch}"
-        )
-    return target
-
-
-def as_inputs(inputs: Any, students: Any, ndim: int, like: torch.Tensor, name: str = "inputs") -> Any:
-    """Given inputs as a tensor `(1 or R, N, ...)`, each of `ndim` dimensions; None for a law."""
-    if isinstance(inputs, InputLaw):
-        if ndim != 1 or inputs.dimension != students.widths[0]:
-            raise ValueError(
-                f"{name} has dimension {inputs.dimension}; the networks, {type(students).__name__} of widths "
-                f"{students.widths}, take others"
-            )
-        return None
-    found, shape = as_floating(inputs, name, least_ndim=ndim + 1), students.batch
-    if found.shape[-ndim] != students.widths[0] or tuple(found.shape[: -ndim - 1]) not in ((), shape):
-        core = f"{students.widths[0]}" + ("" if ndim == 1 else ", height, width")
-        own = "".join(f"{n}, " for n in shape)
-        raise ValueError(f"{name} has shape {tuple(found.shape)}; expected (N, {core}) or ({own}N, {core})")
-    tensor = _cast(found, like, name)
-    return tensor.reshape(-1 if tensor.ndim > ndim + 1 else 1, *tensor.shape[-ndim - 1 :])
-
-
-def as_targets(
-    target: Any, students: Any, count: int, labels: bool, like: torch.Tensor, name: str = "target"
-) -> torch.Tensor:
-    """Numbers `(1 or R, N, C)`, or labels `(1 or R, N)`, for N = `count` given inputs."""
-    classes, shape = students.widths[-1], students.batch
-    if labels:
-        if not _whole(target) or tuple(np.shape(target)) not in ((count,), (*shape, count)):
-            raise ValueError(
-                f"{name} is {described(target)}; expected integer labels ({count},), or one set for each run"
-            )
-        found = as_tensor(target if hasattr(target, "detach") else np.asarray(target).astype(np.int64))
-        found = found.to(like.device).long()
-        low, high = int(found.min()), int(found.max())
-        if low < 0 or high >= classes:
-            raise ValueError(
-                f"{name} has labels from {low} to {high}; expected 0 to {classes - 1}, the students' outputs"
-            )
-        return found.reshape(-1 if found.ndim > 1 else 1, count)
-    found = as_floating(target, name, least_ndim=2)
-    if tuple(found.shape[-2:]) != (count, classes) or tuple(found.shape[:-2]) not in ((), shape):
-        raise ValueError(f"{name} is {described(found)}; expected ({count}, {classes}), or one set for each run")
-    return _cast(found, like, name).reshape(-1 if found.ndim > 2 else 1, count, classes)
-
-
 def _cast(array: Any, like: torch.Tensor, name: str) -> torch.Tensor:
     """A finite array in the precision of the computation, where it must be finite too."""
     import torch
 
-    given = as_tensor(array)
+    given = _as_tensor(array)
     tensor = given.to(like)
     if tensor.dtype != given.dtype and not bool(torch.stack(tensor.aminmax()).isfinite().all()):
         raise ValueError(f"{name} has entries beyond the range of {tensor.dtype}; scale it, or pass dtype='float64'")
@@ -166,50 +260,6 @@ def _whole(values: Any) -> bool:
         return np.asarray(values).dtype.kind in "iub"
     except ValueError:
         return False
-
-
-def as_evaluation(
-    evaluation: Any, students: Any, ndim: int, given: Any, numbers: Any, like: torch.Tensor
-) -> tuple[Any, Any]:
-    """Evaluation inputs `(1 or R, N, ...)`, or how many to draw, and their targets or None.
-
-    given, numbers: the training inputs and targets, where these are not drawn.
-    """
-    if evaluation is None:
-        return (10_000, None) if given is None else (given, numbers)
-    if isinstance(evaluation, int | np.integer):
-        if given is not None:
-            raise ValueError(
-                f"evaluation is {evaluation}, and there is no law to draw from; pass the inputs to measure on"
-            )
-        return as_order(evaluation, "evaluation", least=1, most=10**9), None
-    x, y = evaluation if isinstance(evaluation, tuple) and len(evaluation) == 2 else (evaluation, None)
-    inputs = as_inputs(x, students, ndim, like, "evaluation")
-    if inputs is None:
-        raise ValueError(
-            "evaluation is a law; pass how many inputs to draw from the law of the training inputs, or inputs"
-        )
-    if y is None:
-        return inputs, None
-    count = inputs.shape[1]
-    labels = _whole(y) and tuple(np.shape(y)) in ((count,), (*students.batch, count))
-    return inputs, as_targets(y, students, count, labels, like, "evaluation's target")
-
-
-def as_measures(
-    measures: Mapping[str, Callable[[Evaluation], Any]] | Sequence[Callable[[Evaluation], Any]],
-) -> dict[str, Callable[[Evaluation], Any]]:
-    """The measures by name."""
-    if callable(measures) or not isinstance(measures, Mapping | Sequence):
-        raise ValueError(
-            f"measures is {described(measures)}; expected a list of functions, or a mapping from names to them"
-        )
-    named = dict(measures) if isinstance(measures, Mapping) else {getattr(m, "__name__", ""): m for m in measures}
-    if len(named) != len(measures) or not all(isinstance(n, str) and n and "/" not in n for n in named):
-        raise ValueError("some measures have no name or the same name; pass a mapping from names to functions")
-    if not all(callable(measure) for measure in named.values()):
-        raise ValueError(f"measures is {measures!r}; expected functions of an Evaluation")
-    return named
 
 
 def described(value: Any) -> str:

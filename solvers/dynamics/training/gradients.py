@@ -1,50 +1,26 @@
-"""One step of SGD for a block of runs at once: gradients by hand for fully connected networks, by `torch.func` for
-convolutional ones.
+"""Gradients of a block of runs at once: by hand for fully connected networks, by `torch.func` for convolutional ones.
 
 Parameters carry the runs in their first dimension. By hand a step takes one batched product for each layer and
-direction, and the products of the backward pass are added to the weights in place, so that plain SGD never forms a
-gradient. `unpack` and `network` take networks apart and put them together; `enter` and `pack` are the way from such
-arrays to the parameters that a step works on, and from these to networks.
+direction; the gradient of a layer goes to the optimiser (`optimizers.Update`) as the product that it is, as soon as the
+layer below has been served. `unpack` and `network` take networks apart and put them together; `enter` and `pack` are
+the way from such arrays to the parameters that a step works on, and from these to networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from alignmath.networks import ConvReLU, DeepReLU
 
+from .optimizers import Update
+
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LOSSES", "ConvolutionalStep", "LayeredStep", "Rates"]
+__all__ = ["LOSSES", "ConvolutionalGradients", "LayeredGradients"]
 
 LOSSES = ("half_squared", "mean_squared", "cross_entropy")
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Hyper-parameters of a block of n runs, each `(n,)`; momentum or weight_decay is None where it is 0 in all of
-    them."""
-
-    learning_rate: torch.Tensor
-    momentum: torch.Tensor | None
-    weight_decay: torch.Tensor | None
-    nesterov: bool
-    _scaled: dict[float, torch.Tensor] = field(default_factory=dict)
-
-    def downhill(self, factor: float) -> torch.Tensor:
-        """`-factor * learning_rate`, `(n, 1, 1)`, computed once."""
-        if factor not in self._scaled:
-            self._scaled[factor] = (-factor * self.learning_rate).view(-1, 1, 1)
-        return self._scaled[factor]
-
-    def fitted(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Learning rate, momentum and weight decay, shaped to multiply `like`."""
-        shape = (-1, *(1,) * (like.ndim - 1))
-        momentum, decay = (None if r is None else r.view(shape) for r in (self.momentum, self.weight_decay))
-        return self.learning_rate.view(shape), momentum, decay
 
 
 def _filled(count: int) -> int:
@@ -52,50 +28,32 @@ def _filled(count: int) -> int:
     return -(-count // 8) * 8
 
 
-def descend(
-    parameters: list[torch.Tensor], slopes: list[torch.Tensor], speeds: list[torch.Tensor], first: bool, rates: Rates
-) -> None:
-    """The update of `torch.optim.SGD` (without dampening), in place: with weight decay, momentum and Nesterov's
-    variant."""
-    for k, (parameter, slope) in enumerate(zip(parameters, slopes, strict=True)):
-        rate, momentum, decay = rates.fitted(parameter)
-        if decay is not None:
-            slope = slope + decay * parameter
-        if momentum is not None:
-            if first:
-                speeds[k].copy_(slope)
-            else:
-                speeds[k].mul_(momentum).add_(slope)
-            slope = slope + momentum * speeds[k] if rates.nesterov else speeds[k]
-        parameter.sub_(rate * slope)
+def residual(output: torch.Tensor, y: torch.Tensor, loss: str, losses: torch.Tensor) -> torch.Tensor:
+    """Slope of the loss of B samples by the outputs, up to the factor `loss_factor`; writes what
+    `LayeredGradients.losses` takes to `losses`.
 
-
-def residual(output: torch.Tensor, target: torch.Tensor, loss: str, found: torch.Tensor) -> torch.Tensor:
-    """Slope of the batch's loss by the outputs, up to the factor `loss_factor`; writes what `LayeredStep.losses`
-    takes to `found`.
-
-    output: `(n, B, C)`, overwritten. target: `(n, B, C)`, or labels `(n, B)` for cross_entropy. found: `(n,)`.
+    output: `(n, B, C)`, overwritten. y: `(n, B, C)`, or labels `(n, B)` for cross_entropy. losses: `(n,)`.
     """
     import torch
 
     if loss == "cross_entropy":
         logs = output - output.logsumexp(2, keepdim=True)
-        index = target[..., None]
-        found.copy_(-logs.gather(2, index)[..., 0].mean(1))
+        index = y[..., None]
+        losses.copy_(-logs.gather(2, index)[..., 0].mean(1))
         slope = logs.exp_()
         return slope.scatter_add_(2, index, slope.new_full((), -1.0).expand(index.shape))
-    slope = output.sub_(target)
-    torch.linalg.vector_norm(slope, dim=(1, 2), out=found)
+    slope = output.sub_(y)
+    torch.linalg.vector_norm(slope, dim=(1, 2), out=losses)
     return slope
 
 
-def loss_factor(loss: str, batch: int, outputs: int) -> float:
-    """What the slope that `residual` returns is multiplied with."""
-    return 2 / (batch * outputs) if loss == "mean_squared" else 1 / batch
+def loss_factor(loss: str, samples: int, outputs: int) -> float:
+    """What the slope that `residual` returns is multiplied with, for a step on so many samples."""
+    return 2 / (samples * outputs) if loss == "mean_squared" else 1 / samples
 
 
-class LayeredStep:
-    """Steps of fully connected networks.
+class LayeredGradients:
+    """Gradients of fully connected networks.
 
     Biases are taken into the weights, as in the specialization paper: the parameter of layer l is the augmented
     `[[W_l, b_l], [0, 1]]`, whose last row makes a node that is always 1 for the next layer, and that of the output
@@ -150,49 +108,37 @@ class LayeredStep:
         return wide
 
     def __call__(
-        self,
-        parameters: list[torch.Tensor],
-        speeds: list[torch.Tensor],
-        first: bool,
-        x: torch.Tensor,
-        target: torch.Tensor,
-        rates: Rates,
-        losses: torch.Tensor,
+        self, parameters: list[torch.Tensor], update: Update, x: torch.Tensor, y: torch.Tensor, losses: torch.Tensor
     ) -> None:
-        """One step of every run on its batch, in place: x `(n, B, d)` as `widened`, target `(n, B, C)` or labels."""
+        """One step of every run, in place: x `(n, B, d)` as `widened`, y `(n, B, C)` or labels `(n, B)`; `(n,)`
+        losses of before the step are written, see `losses`."""
         import torch
 
+        update.begin_step()
         values, room = [x], self._buffers(x, parameters)
         for index, weight in enumerate(parameters):
             value = torch.bmm(values[-1], weight.mT, out=room[index])
             values.append(value.relu_() if index + 1 < self.layers else value)
-        slope = residual(values.pop(), target, self.loss, losses)
-        factor, plain = loss_factor(self.loss, x.shape[1], slope.shape[2]), rates.momentum is None
-        slope = slope.mul_(rates.downhill(factor) if plain else factor)
-        slopes: list[torch.Tensor] = [slope] * self.layers
+        slope = residual(values.pop(), y, self.loss, losses)
+        slope = slope.mul_(update.scale(loss_factor(self.loss, x.shape[1], slope.shape[2])))
         for index in range(self.layers - 1, -1, -1):
             back = torch.bmm(slope, parameters[index], out=room[self.layers + index]) if index else None
-            if plain:
-                if rates.weight_decay is not None:
-                    parameters[index].mul_((1 - rates.learning_rate * rates.weight_decay).view(-1, 1, 1))
-                parameters[index].baddbmm_(slope.mT, values[index])
-            else:
-                slopes[index] = torch.bmm(slope.mT, values[index])
-            if back is not None:
-                slope = torch.ops.aten.threshold_backward.grad_input(back, values[index], 0, grad_input=back)
-                if self.biased:
-                    slope[..., self.widths[index]] = 0.0  # the node that is always 1
-        if not plain:
-            descend(parameters, slopes, speeds, first, rates)
-        if self.biased and rates.weight_decay is not None:
+            update.apply_product(index, parameters[index], slope, values[index])
+            if back is None:
+                continue
+            slope = torch.ops.aten.threshold_backward.grad_input(back, values[index], 0, grad_input=back)
+            if self.biased:
+                slope[..., self.widths[index]] = 0.0  # the node that is always 1
+        if self.biased and update.decays:  # it has changed what makes that node
             for index in range(self.layers - 1):
                 parameters[index][:, self.widths[index + 1], self.widths[index]] = 1.0
 
-    def losses(self, found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
-        """The losses of steps `(K, n)` from what the steps wrote, in place: squared norms, here all at once."""
+    def losses(self, written: torch.Tensor, samples: int) -> torch.Tensor:
+        """The losses of steps `(K, n)` on so many samples from what the steps wrote, in place: squared norms, here all
+        at once."""
         if self.loss == "cross_entropy":
-            return found
-        return found.square_().mul_(loss_factor(self.loss, batch, outputs) / 2)
+            return written
+        return written.square_().mul_(loss_factor(self.loss, samples, self.widths[-1]) / 2)
 
     def _buffers(self, x: torch.Tensor, weights: list[torch.Tensor]) -> list[torch.Tensor]:
         """Room for the activations and, from index `layers` on, for the slopes by the inputs of each layer."""
@@ -203,8 +149,8 @@ class LayeredStep:
         return self._room[shape]
 
 
-class ConvolutionalStep:
-    """Steps of convolutional networks; the parameters are their arrays."""
+class ConvolutionalGradients:
+    """Gradients of convolutional networks; the parameters are their arrays."""
 
     def __init__(self, networks: ConvReLU, loss: str) -> None:
         self.kernels, self.loss, self.strides = len(networks.kernels), loss, networks.strides
@@ -236,9 +182,9 @@ class ConvolutionalStep:
         return x
 
     @staticmethod
-    def losses(found: torch.Tensor, batch: int, outputs: int) -> torch.Tensor:
+    def losses(written: torch.Tensor, samples: int) -> torch.Tensor:
         """The losses of steps, which is what the steps wrote."""
-        return found
+        return written
 
     def forward(self, parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Outputs `(B, C)` of one network at images `(B, c, h, w)`."""
@@ -250,16 +196,9 @@ class ConvolutionalStep:
         return nn.linear(x.mean((2, 3)), parameters[self.kernels], biases[-1])
 
     def __call__(
-        self,
-        parameters: list[torch.Tensor],
-        speeds: list[torch.Tensor],
-        first: bool,
-        x: torch.Tensor,
-        target: torch.Tensor,
-        rates: Rates,
-        losses: torch.Tensor,
+        self, parameters: list[torch.Tensor], update: Update, x: torch.Tensor, y: torch.Tensor, losses: torch.Tensor
     ) -> None:
-        """As `LayeredStep`, for images `(n, B, c, h, w)`."""
+        """As `LayeredGradients`, for images `(n, B, c, h, w)`."""
         import torch
 
         def objective(own: list[torch.Tensor], images: torch.Tensor, wanted: torch.Tensor) -> Any:
@@ -271,7 +210,9 @@ class ConvolutionalStep:
                 value = value * (output.shape[1] / 2) if self.loss == "half_squared" else value
             return value
 
+        update.begin_step()
         one: Callable[..., Any] = torch.func.grad_and_value(objective)
-        slopes, values = torch.func.vmap(one)(parameters, x, target)
+        slopes, values = torch.func.vmap(one)(parameters, x, y)
         losses.copy_(values)
-        descend(parameters, list(slopes), speeds, first, rates)
+        for index, slope in enumerate(slopes):
+            update.apply(index, parameters[index], slope)
