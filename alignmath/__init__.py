@@ -13,6 +13,7 @@ of an installation). All are there after `import alignmath`, which loads nothing
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+__project__ = "alignmath"
 
 if TYPE_CHECKING:
     from . import activations as activations

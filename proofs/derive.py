@@ -1,25 +1,23 @@
-"""`python -m proofs.derive "Max(u,0)*Max(v,0)"`: the closed form of a Gaussian expectation, and how it is found.
+"""`alignmath derive "Max(u,0)*Max(v,0)"`: the closed form of a Gaussian expectation, and how it is found.
 
 The variables u, v, w in the expression are standard Gaussians, t (with three: t_uv, t_uw, t_vw) the angles between
-them; every other name is a positive parameter. Exit status: 0, or 2 for what cannot be derived.
+them; every other name is a positive parameter.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import operator
-import sys
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from .engine.ledger import step_lines
+from .engine.rows import step_lines
 from .gaussian_integrals import expectation, explained, mehler_sum, vector_expectation
 
-__all__ = ["main"]
+__all__ = ["derivation"]
 
 _FUNCTIONS = {
     name: getattr(sp, name)
@@ -60,33 +58,30 @@ _SYNTAX = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Tuple, a
 _CHECKED_AT = (0.7, 1.4, 2.3)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m proofs.derive", description="Derive a Gaussian expectation.")
-    parser.add_argument("expression", help='such as "Max(u,0)*Max(v,0)"; u, v, w are standard Gaussians')
-    parser.add_argument("--vector", action="store_true", help="E[x ...] as coefficients on the two unit vectors")
-    parser.add_argument("--explain", action="store_true", help="print the steps")
-    parser.add_argument("--latex", action="store_true", help="print the closed form in LaTeX")
-    options = parser.parse_args(argv)
-    try:
-        expr, gaussians, angle = _parsed(options.expression)
-        if options.vector:
-            values = dict(zip("ab", vector_expectation(expr, gaussians, angle), strict=True))
-        else:
-            values = {"E": expectation(expr, gaussians, angle)}
-        if options.explain:
-            for number, step in enumerate(explained(expr, gaussians, angle), 1):
-                print("\n".join(step_lines(number, step, 100)), end="\n\n")
-        checked = "" if options.vector else _check(expr, gaussians, angle, values["E"])
-    except (ValueError, TypeError, ArithmeticError) as error:
-        parser.error(str(error))
-    if options.vector:
-        print("E[x ...] = a w + b v, w and v being the unit vectors of u = w.x and v = v.x")
-    for name, value in values.items():
-        print(f"{name} = {sp.latex(value) if options.latex else value}")
-    if checked:
-        print(checked)
-    return 0
+def derivation(text: str, *, vector: bool = False, explain: bool = False, latex: bool = False) -> list[str]:
+    """What `alignmath derive` prints: the steps if asked for, the closed form, and how far an independent computation is from it.
+
+    text: the expression. vector: derive E[x ...] instead. latex: print the closed form in LaTeX.
+    Raises `ValueError`, `TypeError` or `ArithmeticError` for what cannot be read or derived.
+
+    >>> derivation("Max(u,0)")[0]
+    'E = sqrt(2)/(2*sqrt(pi))'
+    """
+    expr, gaussians, angle = _parsed(text)
+    if vector:
+        values = dict(zip("ab", vector_expectation(expr, gaussians, angle), strict=True))
+    else:
+        values = {"E": expectation(expr, gaussians, angle)}
+    lines = []
+    if explain:
+        for number, step in enumerate(explained(expr, gaussians, angle), 1):
+            lines += [*step_lines(number, step, 100), ""]
+    if vector:
+        lines.append("E[x ...] = a w + b v, w and v being the unit vectors of u = w.x and v = v.x")
+    lines += [f"{name} = {sp.latex(value) if latex else value}" for name, value in values.items()]
+    if not vector:
+        lines.append(_check(expr, gaussians, angle, values["E"]))
+    return lines
 
 
 def _parsed(text: str) -> tuple[Any, tuple[sp.Symbol, ...], Any]:
@@ -186,7 +181,3 @@ def _check(expr: Any, gaussians: tuple[sp.Symbol, ...], angle: Any, value: Any) 
 
 def _number(value: Any) -> mp.mpf:
     return mp.mpf(str(sp.N(value, 25)))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,6 +10,7 @@ nothing before it is asked for; torch, cvxpy and HiGHS are imported when a solve
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+__project__ = "alignmath"
 
 if TYPE_CHECKING:
     from . import dynamics as dynamics

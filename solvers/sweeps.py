@@ -189,7 +189,7 @@ def sweep(
         except KeyboardInterrupt:
             raise SweepInterrupted(gathered()) from None
         finally:
-            getattr(running, "close", lambda: None)()
+            running.close()
     return gathered()
 
 

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -75,7 +75,7 @@ def calls(
     workers: int | None = None,
     timeout: float | None = None,
     groups: Sequence[Hashable] | None = None,
-) -> Iterator[Call]:
+) -> Generator[Call, None, None]:
     """Call `function(item)` for each item, and yield each call when it has ended, whatever the order.
 
     workers: None or 1 for calls in this process; more for that many processes, for which function, items and values are
@@ -193,7 +193,7 @@ def _calls_in_workers(
     queues: dict[Hashable, deque[int]],
     number: int,
     timeout: float | None,
-) -> Iterator[Call]:
+) -> Generator[Call, None, None]:
     """The loop of the parent: keep every worker busy, and look after those that answer, die or take too long."""
     tries = [0] * len(items)
     left = len(items)

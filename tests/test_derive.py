@@ -1,23 +1,23 @@
-"""`python -m proofs.derive`: what it prints, and what it refuses."""
+"""`alignmath derive`: what it prints, and what it refuses."""
 
 from __future__ import annotations
 
 import pytest
 
-from proofs.derive import main
+from proofs.command import main
 
 
 def test_the_command_line_derives_explains_and_checks(capsys):
-    assert main(["Max(u,0)*Max(v,0)", "--explain"]) == 0
+    assert main(["derive", "Max(u,0)*Max(v,0)", "--explain"]) == 0
     shown = capsys.readouterr().out
     assert "((pi - t)*cos(t) + sin(t))/(2*pi)" in shown
     assert "polar coordinates" in shown
     assert "Mehler's sum differs by at most" in shown
-    assert main(["Heaviside(u)*Max(v,0)", "--vector", "--latex"]) == 0
+    assert main(["derive", "Heaviside(u)*Max(v,0)", "--vector", "--latex"]) == 0
     assert r"\sin" in capsys.readouterr().out
-    assert main(["Max(u - b, 0)"]) == 0
+    assert main(["derive", "Max(u - b, 0)"]) == 0
     assert "quadrature differs by" in capsys.readouterr().out
-    assert main(["Heaviside(u)*Heaviside(v)*Max(w,0)"]) == 0
+    assert main(["derive", "Heaviside(u)*Heaviside(v)*Max(w,0)"]) == 0
     assert float(capsys.readouterr().out.split("1.4 is ")[1].split()[0]) < 5
     for wrong in (
         "exp(u)",
@@ -35,4 +35,4 @@ def test_the_command_line_derives_explains_and_checks(capsys):
         "open(u)",
     ):
         with pytest.raises(SystemExit):
-            main([wrong])
+            main(["derive", wrong])

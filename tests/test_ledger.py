@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from proofs.__main__ import main
-from proofs.engine import ledger
-from proofs.engine.claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
+from proofs import command
+from proofs.command import claims as main
+from proofs.engine import index, ledger, rows
+from proofs.engine.claims import CheckFailed, Claim, Effort, Outcome, Statement, Step, StepKind, Verdict
 
 ROOT = Path(__file__).parent.parent
 PAPER = """kernel eq1 eq2 obs2.1 main m1 fig1 thm3.1 thm3.1.step1 thm3.1.step2 thm3.1.step3 red.merge lem4.2 lem4.3 thm4.1 thm4.4
@@ -94,11 +95,11 @@ def test_statements_mention_only_claims_that_exist():
 
 
 def test_rows_come_as_expected_or_say_why_not():
-    rows = {r.claim.name: r for r in ledger.run([claim("t.good"), claim("t.weak", Verdict.MEASURED)], claims=())}
-    assert rows["t.good"].as_expected
-    assert not rows["t.weak"].as_expected
-    assert "expected PROVED" in ledger.row_text(rows["t.weak"])
-    assert "NOT as expected: t.weak" in ledger.summary(list(rows.values()))
+    good, weak = ledger.run([claim("t.good"), claim("t.weak", Verdict.MEASURED)], claims=())
+    assert good.as_expected
+    assert not weak.as_expected
+    assert "expected PROVED" in rows.row_text(weak)
+    assert "NOT as expected: t.weak" in rows.summary([good, weak])
 
 
 def test_a_failed_or_broken_check_is_a_failed_claim():
@@ -135,15 +136,16 @@ def test_what_claims_rest_on_is_checked_once_and_first():
 
 
 def test_names_are_patterns_and_unknown_ones_are_refused():
-    assert [c.name for c in ledger.select(["alignment.thm3.1*"])] == [
+    every = index.entries()
+    assert [c.name for c in ledger.select(["alignment.thm3.1*"], every)] == [
         "alignment.thm3.1.step1",
         "alignment.thm3.1.step2",
         "alignment.thm3.1.step3",
         "alignment.thm3.1",
     ]
-    assert len(ledger.select([])) == len(ledger.CLAIMS)
+    assert ledger.select([], every) == every
     with pytest.raises(ValueError, match=r"did you mean alignment\.lem4\.3"):
-        ledger.select(["lem4.3"])
+        ledger.select(["lem4.3"], every)
 
 
 def test_command_line_lists_and_explains(capsys):
@@ -161,12 +163,12 @@ def test_command_line_lists_and_explains(capsys):
 
 
 def test_command_line_writes_json_and_exits_1_when_something_differs(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(ledger, "CLAIMS", (claim("t.good"), claim("t.weak", Verdict.MEASURED)))
-    monkeypatch.setattr(ledger, "select", lambda names: ledger.CLAIMS)
-    assert main(["--json", str(tmp_path / "deep" / "rows.json")]) == 1
-    rows = json.loads((tmp_path / "deep" / "rows.json").read_text())
-    assert [row["name"] for row in rows] == ["t.good", "t.weak"]
-    assert set(rows[0]) >= {
+    chosen = (claim("t.good"), claim("t.weak", Verdict.MEASURED))
+    monkeypatch.setattr(ledger, "select", lambda names, claims: chosen)
+    assert main(["--workers", "1", "--json", str(tmp_path / "deep" / "rows.json")]) == 1
+    written = json.loads((tmp_path / "deep" / "rows.json").read_text())
+    assert [row["name"] for row in written] == ["t.good", "t.weak"]
+    assert set(written[0]) >= {
         "name",
         "paper",
         "source",
@@ -177,34 +179,196 @@ def test_command_line_writes_json_and_exits_1_when_something_differs(tmp_path, c
         "steps",
         "seconds",
     }
-    assert rows[0]["steps"][0]["kind"] == "identity"
+    assert written[0]["steps"][0]["kind"] == "identity"
 
 
 @pytest.mark.parametrize(
     "name", ["alignment.eq1", "alignment.obs2.1", "alignment.lem4.2", "alignment.ad.zero", "alignment.claim.dense"]
 )
 def test_claims_do_not_depend_on_the_effort_for_their_verdict(name):
-    (row,) = ledger.run(ledger.select([name]), Effort.FULL)
+    (row,) = ledger.run(ledger.select([name], index.entries()), Effort.FULL)
     assert row.as_expected
 
 
-def test_interruption_prints_what_was_finished_and_exits_130(tmp_path):
-    command = [sys.executable, "-u", "-m", "proofs", "--json", str(tmp_path / "rows.json")]
+def without_seconds(row: rows.Row) -> dict[str, object]:
+    return {name: value for name, value in rows.as_json(row).items() if name != "seconds"}
+
+
+def test_any_number_of_workers_gives_the_same_rows_in_the_same_order():
+    chosen = ledger.select(["alignment.lem4.[23]", "alignment.ad.zero", "min_norm.eq5", "specialization.lemma4"], index.entries())
+    alone, two = list(ledger.run(chosen)), list(ledger.run(chosen, workers=2))
+    assert [row.claim.name for row in alone] == [claim.name for claim in chosen]
+    assert [without_seconds(row) for row in alone] == [without_seconds(row) for row in two]
+    assert all(row.as_expected for row in alone)
+
+
+@pytest.fixture
+def apart(tmp_path, monkeypatch):
+    """Claims of two modules: `slow_claims`, whose check waits until those of `quick_claims` are done, and these."""
+    head = """
+import os, signal, time
+from pathlib import Path
+from proofs.engine.claims import Claim, Outcome, Verdict
+
+HERE = Path(__file__).parent
+
+def wait(effort):
+    while not (HERE / "quick").exists():
+        time.sleep(0.01)
+    return Outcome(Verdict.PROVED, "found")
+
+def quick(effort):
+    (HERE / "quick").touch()
+    return Outcome(Verdict.PROVED, "found")
+
+def dies(effort):
+    with open(HERE / "deaths", "a") as file:
+        file.write("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    slow = 'CLAIMS = (Claim("t.slow", "s", "s", Verdict.PROVED, wait),)'
+    others = """CLAIMS = (
+    Claim("t.quick", "s", "s", Verdict.PROVED, quick),
+    Claim("t.dies", "s", "s", Verdict.PROVED, dies),
+    Claim("t.after", "s", "s", Verdict.PROVED, quick),
+    Claim("t.rests", "s", "s", Verdict.PROVED, quick, uses=("t.dies",)),
+)"""
+    (tmp_path / "slow_claims.py").write_text(head + slow)
+    (tmp_path / "quick_claims.py").write_text(head + others)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tuple(index.entry_of(c, name) for name in ("slow_claims", "quick_claims") for c in __import__(name).CLAIMS)
+
+
+def test_rows_keep_their_order_whatever_is_finished_first(apart):
+    done: list[str] = []
+    chosen = ledger.select(["t.slow", "t.quick", "t.after"], apart)
+    order = [row.claim.name for row in ledger.run(chosen, claims=apart, workers=2, ended=lambda c: done.append(c.name))]
+    assert order == ["t.slow", "t.quick", "t.after"]
+    assert done[0] == "t.quick"
+
+
+def test_a_claim_whose_worker_dies_has_failed_and_so_has_what_rests_on_it(apart, tmp_path):
+    found = {row.claim.name: row for row in ledger.run(apart, claims=apart, workers=2)}
+    assert [name for name, row in found.items() if not row.as_expected] == ["t.dies", "t.rests"]
+    assert "worker died" in found["t.dies"].error
+    assert "SIGKILL" in found["t.dies"].error
+    assert "t.dies, which did not come out as expected" in found["t.rests"].error
+    assert (tmp_path / "deaths").read_text() == "xx"  # one retry
+
+
+def test_what_is_settled_at_an_interrupt_is_not_lost(apart):
+    base, top = claim("t.base"), claim("t.top", uses=("t.base",))
+
+    def stop(effort: Effort) -> Outcome:
+        raise KeyboardInterrupt
+
+    stopping = Claim("t.stops", "s", "s", Verdict.PROVED, stop)
+    running = ledger.run([top, base, stopping, claim("t.last")], claims=(base, top))
+    with pytest.raises(KeyboardInterrupt):
+        list(running)
+    assert running.rest() == []  # both were given out, and the last was not begun
+    running = ledger.run(apart, claims=apart, workers=2)
+    next(running)
+    rest = running.rest()
+    assert "t.slow" not in [row.claim.name for row in rest]
+
+
+def test_the_index_is_that_of_the_modules():
+    fresh = [index.entry_of(c, module) for module, c in index.claims_in_modules()]
+    stored = [index.entry_of(e, e.module, plain=e.plain) for e in index.entries()]
+    assert stored == fresh, "run `python -m proofs.engine.index`"
+    assert json.loads(index.as_text({e.name: e.seconds for e in index.entries()})) == json.loads(index.FILE.read_text())
+
+
+def test_a_claim_that_differs_from_the_index_fails_and_says_so(apart):
+    (slow, *_) = apart
+    other = index.Entry(slow.name, "s", "another statement", slow.expected, module=slow.module, plain=slow.plain)
+    lost = index.Entry("t.lost", "s", "s", slow.expected, module=slow.module)
+    (row,) = ledger.run([other], claims=())
+    assert "has changed since it was indexed" in row.error
+    (row,) = ledger.run([lost], claims=())
+    assert "slow_claims has no claim t.lost" in row.error
+    (row,) = ledger.run([Statement("t.bare", "s", "s", Verdict.PROVED)], claims=())
+    assert "has no check" in row.error
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Which heavy libraries a run of the command loads."""
+    code = f"""
+import sys
+from proofs.command import main
+status = main({list(arguments)!r})
+print(status, *(name for name in ("numpy", "scipy", "sympy", "torch", "flint", "cvxpy", "matplotlib") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    status, *names = done.stdout.splitlines()[-1].split()
+    assert status == "0"
+    return set(names)
+
+
+def test_listing_loads_nothing_heavy_and_a_claim_what_it_needs():
+    assert loaded_by("claims", "--list") == set()
+    assert loaded_by("--version") == set()
+    assert not loaded_by("claims", "alignment.lem4.3", "--explain", "--workers", "1") & {"torch", "cvxpy", "matplotlib"}
+
+
+def test_the_version_says_when_the_parts_do_not_belong_together(capsys, monkeypatch, tmp_path):
+    import proofs
+    import solvers
+
+    assert command.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("alignmath 0.")
+    for module, name, value, said in (
+        (solvers, "__project__", "other", "solvers in .* is another project's package"),
+        (proofs, "__version__", "0.0.1", r"proofs in .* is of version 0\.0\.1"),
+        (solvers, "__file__", str(tmp_path / "solvers" / "__init__.py"), f"solvers is in {tmp_path}"),
+    ):
+        with monkeypatch.context() as planted:
+            planted.setattr(module, name, value)
+            assert command.main(["--version"]) == 1
+        assert re.search(said, capsys.readouterr().err)
+    monkeypatch.delattr(solvers, "__project__")
+    assert command.main(["--version"]) == 1
+
+
+def test_figures_need_a_checkout(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "__file__", str(tmp_path / "proofs" / "command.py"))
+    with pytest.raises(SystemExit) as caught:
+        command.main(["figures"])
+    assert caught.value.code == 2
+    assert "get the project's source" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["claims", "--workers", "0"], ["claims", "--workers", "x"]])
+def test_wrong_arguments_exit_2(arguments):
+    with pytest.raises(SystemExit) as caught:
+        command.main(arguments)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interruption_prints_what_was_finished_and_exits_130(tmp_path, workers):
+    arguments = ["claims", "alignment.lem4.2", "wide_networks.eq6", "--effort", "full", "--workers", workers]
+    command = [sys.executable, "-u", "-m", "proofs.command", *arguments, "--json", str(tmp_path / "rows.json")]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env=os.environ,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a shell's background jobs ignore it
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait(60) == 130
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
+        rest, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
     assert "PROVED" in first
-    assert re.search(r"interrupted: \d+ not run", rest)
-    assert json.loads((tmp_path / "rows.json").read_text())
+    assert "interrupted: 1 not run" in rest
+    assert "Traceback" not in errors
+    assert [row["name"] for row in json.loads((tmp_path / "rows.json").read_text())] == ["alignment.lem4.2"]

@@ -39,7 +39,7 @@ CLAIMS = {c.name: c for c in ledger.CLAIMS}
 
 def checked(name: str) -> Verdict:
     """The verdict of one claim's own check, apart from what it rests on."""
-    return ledger._checked(CLAIMS[name], Effort.QUICK)[0].verdict
+    return ledger.checked(CLAIMS[name], Effort.QUICK)[0].verdict
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ import sympy as sp
 
 from alignmath import gaussian, population
 from proofs.alignment import (
-    _MODULES,
+    MODULES,
     alignment_theorem,
     arcs,
     conjectures,
@@ -26,11 +27,12 @@ from proofs.engine.claims import Claim, Effort, Verdict
 
 pi = sp.pi
 CLAIMS = {c.name: c for c in ledger.CLAIMS}
+HOLDERS = [importlib.import_module(f"proofs.alignment.{name}") for name in MODULES]
 
 
 def checked(name: str) -> Verdict:
     """The verdict of one claim's own check, apart from what it rests on."""
-    return ledger._checked(CLAIMS[name], Effort.QUICK)[0].verdict
+    return ledger.checked(CLAIMS[name], Effort.QUICK)[0].verdict
 
 
 @cache
@@ -206,7 +208,7 @@ def test_an_altered_formula_is_caught(what, module, name, how, victims, monkeypa
     for victim in victims:
         assert passes(f"alignment.{victim}")
     replacement = altered(module, name, how)
-    for holder in (module, *_MODULES):  # claim modules may have imported it by name
+    for holder in (module, *HOLDERS):  # claim modules may have imported it by name
         if hasattr(holder, name):
             monkeypatch.setattr(holder, name, replacement)
     caches = []  # of attacks that see what is altered

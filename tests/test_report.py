@@ -72,7 +72,8 @@ def page(tmp_path_factory) -> Path:
                     "alignment.potential",
                     "min_norm.rem5.3",
                     "min_norm.prop4.2",
-                ]
+                ],
+                ledger.CLAIMS,
             )
         )
     )

@@ -63,7 +63,7 @@ def full(name: str) -> str:
 
 def checked(name: str) -> Verdict:
     """The verdict of one claim's own check, apart from what it rests on."""
-    return ledger._checked(CLAIMS[name], Effort.QUICK)[0].verdict
+    return ledger.checked(CLAIMS[name], Effort.QUICK)[0].verdict
 
 
 @cache

@@ -25,7 +25,7 @@ CLAIMS = {c.name: c for c in ledger.CLAIMS}
 
 
 def checked(name: str) -> Verdict:
-    return ledger._checked(CLAIMS[name], Effort.QUICK)[0].verdict
+    return ledger.checked(CLAIMS[name], Effort.QUICK)[0].verdict
 
 
 def small_problem():

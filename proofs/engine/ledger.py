@@ -1,52 +1,42 @@
-"""The ledger: all claims, running them, and what came out, as text and as JSON.
+"""The ledger: choosing claims, and checking them in this process or in several.
 
-A claim that rests on others (`uses`) has them run first, and fails if one of them does not come out as expected.
+A claim that rests on others (`uses`) fails if one of them does not come out as expected; each is checked once. The checks do not need one
+another, so any number of workers gives the same rows, in the same order.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import difflib
 import fnmatch
-import json
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
-from .. import alignment, computed, min_norm, specialization, wide_networks
-from .claims import CheckFailed, Claim, Effort, Outcome, Step, StepKind, Verdict
-from .texts import math_to_plain, to_plain
+from solvers.workers import Call, Ending, calls
 
-__all__ = ["CLAIMS", "Row", "as_json", "explained", "row_text", "run", "select", "step_lines", "summary", "write_json"]
+from . import index
+from .claims import CheckFailed, Claim, Effort, Outcome, Statement, Verdict
+from .rows import Row
 
-CLAIMS: tuple[Claim, ...] = (
-    *alignment.CLAIMS,
-    *specialization.CLAIMS,
-    *min_norm.CLAIMS,
-    *wide_networks.CLAIMS,
-    *computed.CLAIMS,
-)
-"""Every claim, paper by paper, in the papers' order."""
+__all__ = ["CLAIMS", "Run", "checked", "run", "select"]
+
+AnyStatement = TypeVar("AnyStatement", bound=Statement)
+CLAIMS: tuple[Claim, ...]
+"""Every claim with its check, paper by paper, in the papers' order; asking for it loads all their modules."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the ledger. error: why the check failed, if it did."""
-
-    claim: Claim
-    outcome: Outcome
-    seconds: float
-    error: str = ""
-
-    @property
-    def as_expected(self) -> bool:
-        """Whether the verdict is the expected one."""
-        return self.outcome.verdict is self.claim.expected
+def __getattr__(name: str) -> Any:
+    if name == "CLAIMS":
+        globals()[name] = tuple(claim for _, claim in index.claims_in_modules())
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def select(patterns: Iterable[str], claims: tuple[Claim, ...] = CLAIMS) -> tuple[Claim, ...]:
+def select(patterns: Iterable[str], claims: Sequence[AnyStatement]) -> tuple[AnyStatement, ...]:
     """The claims whose names match one of the shell-style `patterns`; all if there are none. `ValueError` if one matches nothing."""
     patterns = list(patterns)
     for pattern in patterns:
@@ -58,44 +48,130 @@ def select(patterns: Iterable[str], claims: tuple[Claim, ...] = CLAIMS) -> tuple
 
 
 def run(
-    chosen: Iterable[Claim],
+    chosen: Iterable[Statement],
     effort: Effort = Effort.QUICK,
     *,
-    claims: tuple[Claim, ...] = CLAIMS,
-    started: Callable[[Claim], None] = lambda claim: None,
-) -> Iterator[Row]:
-    """Check the `chosen` claims in order, yielding each row as it is done; what they rest on is checked before them, once.
+    claims: Sequence[Statement] | None = None,
+    workers: int | None = None,
+    started: Callable[[Statement], None] = lambda claim: None,
+    ended: Callable[[Statement], object] = lambda claim: None,
+) -> Run:
+    """Check the `chosen` claims, and what they rest on: an iterator of their rows, in order, each as soon as it is settled.
 
-    started: called with each claim before its check, the ones rested on included. Raises nothing: an error inside a check is that claim's failure.
+    claims: those that may be rested on, all of the index by default. workers: None or 1 to check them in this process, one after another,
+    what is rested on first; more for that many processes (entries of the index only), which begin with the modules that take longest.
+    started, ended: called with each claim before (in this process only) and after its check, those rested on included.
+    A check that raises is a failed claim, and so is one whose worker dies twice.
     """
-    by_name = {claim.name: claim for claim in claims}
-    done: dict[str, Row] = {}
+    return Run(list(chosen), effort, claims, workers, started, ended)
 
-    def settle(claim: Claim, above: tuple[str, ...] = ()) -> Row:
-        if claim.name in done:
-            return done[claim.name]
+
+class Run(Iterator[Row]):
+    """Rows in the order of the claims. After an interrupt, `rest` has those that were settled and not yet given out."""
+
+    def __init__(
+        self,
+        chosen: list[Statement],
+        effort: Effort,
+        claims: Sequence[Statement] | None,
+        workers: int | None,
+        started: Callable[[Statement], None],
+        ended: Callable[[Statement], object],
+    ) -> None:
+        resting = any(claim.uses for claim in chosen)
+        known = (index.entries() if resting else ()) if claims is None else claims
+        self._known = {claim.name: claim for claim in known}
+        self._pending = deque(chosen)
+        self._claims = _with_what_they_rest_on(chosen, self._known)
+        self._checks: dict[str, tuple[Outcome, str, float]] = {}
+        self._rows: dict[str, Row] = {}
+        self._given_out = self._in_order(effort, workers, started, ended)
+
+    def __next__(self) -> Row:
+        return next(self._given_out)
+
+    def rest(self) -> list[Row]:
+        """The rows that are settled and were not given out."""
+        self._given_out.close()
+        return [row for claim in self._pending if (row := self._row(claim)) is not None]
+
+    @property
+    def count(self) -> int:
+        """How many claims are checked, those rested on included."""
+        return len(self._claims)
+
+    def _in_order(
+        self,
+        effort: Effort,
+        workers: int | None,
+        started: Callable[[Statement], None],
+        ended: Callable[[Statement], object],
+    ) -> Generator[Row, None, None]:
+        if workers is None or workers == 1:
+            todo, groups, function = self._claims, None, _Check(effort, started)
+        else:
+            todo = _longest_first(self._claims)
+            groups, function = [_group(claim) for claim in todo], _Check(effort)
+        running = calls(function, todo, workers=workers, groups=groups)
+        try:
+            for call in running:
+                claim = todo[call.index]
+                self._checks[claim.name] = _result(call)
+                ended(claim)
+                while self._pending and (row := self._row(self._pending[0])) is not None:
+                    self._pending.popleft()
+                    yield row
+        finally:
+            running.close()
+
+    def _row(self, claim: Statement, above: tuple[str, ...] = ()) -> Row | None:
+        """The row of a claim, None before all that it rests on is checked."""
+        if claim.name in self._rows:
+            return self._rows[claim.name]
+        if claim.name not in self._checks:
+            return None
         broken = []
         for name in claim.uses:
-            if name in (*above, claim.name) or name not in by_name:
-                broken.append(f"{name}, which {'rests on it in turn' if name in by_name else 'is unknown'}")
-            elif not settle(by_name[name], (*above, claim.name)).as_expected:
+            if name in (*above, claim.name) or name not in self._known:
+                broken.append(f"{name}, which {'rests on it in turn' if name in self._known else 'is unknown'}")
+                continue
+            used = self._row(self._known[name], (*above, claim.name))
+            if used is None:
+                return None
+            if not used.as_expected:
                 broken.append(f"{name}, which did not come out as expected")
-        started(claim)
-        begun = time.perf_counter()
-        outcome, error = _checked(claim, effort)
+        outcome, error, seconds = self._checks[claim.name]
         if broken:
             error = "rests on " + "; ".join(broken) + (f". {error}" if error else "")
             outcome = Outcome(Verdict.FAILED, error, outcome.steps)
-        done[claim.name] = Row(claim, outcome, time.perf_counter() - begun, error)
-        return done[claim.name]
+        row = Row(claim, outcome, seconds, error)
+        if not above:  # within a circle it depends on where one began
+            self._rows[claim.name] = row
+        return row
 
-    for claim in chosen:
-        yield settle(claim)
+
+class _Check:
+    """What a worker is given: the check of a claim at an effort."""
+
+    def __init__(self, effort: Effort, started: Callable[[Statement], None] | None = None) -> None:
+        self._effort, self._started = effort, started
+
+    def __call__(self, claim: Statement) -> tuple[Outcome, str, float]:
+        if self._started:
+            self._started(claim)
+        with contextlib.suppress(
+            Exception
+        ):  # libraries are loaded before the clock starts; `checked` says what is wrong
+            claim = _with_check(claim)
+        begun = time.perf_counter()
+        outcome, error = checked(claim, self._effort)
+        return outcome, error, time.perf_counter() - begun
 
 
-def _checked(claim: Claim, effort: Effort) -> tuple[Outcome, str]:
+def checked(claim: Statement, effort: Effort) -> tuple[Outcome, str]:
+    """What the claim's own check finds, apart from what it rests on, and why it failed ("" if it did not)."""
     try:
-        outcome = claim.check(effort)
+        outcome = _with_check(claim).check(effort)
         if unnamed := set(outcome.cited) - set(claim.uses):
             raise CheckFailed(f"cites {sorted(unnamed)}, which the claim does not name in uses", outcome.steps)
         return outcome, ""
@@ -107,81 +183,48 @@ def _checked(claim: Claim, effort: Effort) -> tuple[Outcome, str]:
         return Outcome(Verdict.FAILED, message), message
 
 
-def row_text(row: Row, width: int = 100) -> str:
-    """The row as text: name, verdict and seconds on one line, the evidence under it, at most `width` columns."""
-    mark = "" if row.as_expected else f"   expected {row.claim.expected}"
-    head = f"{row.claim.name:<36} {row.outcome.tally:<30} {row.seconds:6.1f} s{mark}"
-    return head + "\n" + _wrapped(to_plain(row.outcome.evidence), width, "    ")
+def _with_check(claim: Statement) -> Claim:
+    if isinstance(claim, index.Entry):
+        return index.loaded(claim)
+    if not isinstance(claim, Claim):
+        raise TypeError(f"{claim.name} has no check")
+    return claim
 
 
-def summary(rows: list[Row], missing: int = 0) -> str:
-    """How many rows of each verdict, and how many differ from what was expected."""
-    counts = [f"{sum(row.outcome.verdict is verdict for row in rows)} {verdict}" for verdict in Verdict]
-    shown = ", ".join(text for text in counts if not text.startswith("0 "))
-    wrong = [row.claim.name for row in rows if not row.as_expected]
-    lines = [f"{len(rows)} claims in {sum(row.seconds for row in rows):.1f} s: {shown}"]
-    if missing:
-        lines.append(f"interrupted: {missing} not run")
-    lines.append(f"NOT as expected: {', '.join(wrong)}" if wrong else "all as expected")
-    return "\n".join(lines)
+def _result(call: Call) -> tuple[Outcome, str, float]:
+    if call.ending is Ending.RETURNED:
+        return call.value
+    return Outcome(Verdict.FAILED, call.message), call.message, call.seconds
 
 
-def explained(row: Row, width: int = 100) -> str:
-    """The derivation step by step, in readable mathematics."""
-    claim, outcome = row.claim, row.outcome
-    lines = [f"{claim.name}  ({claim.source})", _wrapped(to_plain(claim.statement), width, "  "), ""]
-    if claim.uses:
-        lines.append(_wrapped("Rests on: " + ", ".join(claim.uses), width, "  "))
-    if claim.assumes:
-        lines.append(_wrapped("Cited facts: " + "; ".join(claim.assumes), width, "  "))
-    for number, step in enumerate(outcome.steps, 1):
-        lines += ["", *step_lines(number, step, width)]
-    lines += ["", f"{outcome.tally} in {row.seconds:.1f} s", _wrapped(to_plain(outcome.evidence), width, "  ")]
-    return "\n".join(lines)
+def _with_what_they_rest_on(chosen: Iterable[Statement], known: dict[str, Statement]) -> list[Statement]:
+    """Each claim once, after those that it rests on."""
+    order: dict[str, Statement] = {}
+    begun: set[str] = set()
+
+    def add(claim: Statement) -> None:
+        if claim.name in begun:
+            return
+        begun.add(claim.name)
+        for name in claim.uses:
+            if name in known:
+                add(known[name])
+        order[claim.name] = claim
+
+    for claim in chosen:
+        add(claim)
+    return list(order.values())
 
 
-def step_lines(number: int, step: Step, width: int) -> list[str]:
-    """One step of a derivation as lines of text, in readable mathematics."""
-    lines = [f"{number}. {step.title}  [{step.kind}]"]
-    if step.statement:
-        lines.append(_wrapped(to_plain(step.statement), width, "   "))
-    lines += ["       " + math_to_plain(formula) for formula in step.formulas]
-    if step.reason:
-        lines.append(_wrapped(f"because: {to_plain(step.reason)}", width, "   "))
-    if step.kind is StepKind.ARGUMENT and step.attack:
-        lines.append(_wrapped(f"refuted by: {to_plain(step.refuted_by)}", width, "   "))
-        attack = f"attacked: {to_plain(step.attack.tried)}; {step.attack.count} cases, {to_plain(step.attack.closest)}"
-        lines.append(_wrapped(attack, width, "   "))
-    return lines
+def _group(claim: Statement) -> str:
+    """Claims of one module are checked by one worker: they share runs and caches."""
+    return claim.module if isinstance(claim, index.Entry) else claim.name
 
 
-def as_json(row: Row) -> dict[str, object]:
-    """The row for `--json`: name, paper, source, statement, expected, verdict, evidence, steps, seconds and more."""
-    claim, outcome = row.claim, row.outcome
-    return {
-        "name": claim.name,
-        "paper": claim.paper,
-        "source": claim.source,
-        "statement": claim.statement,
-        "assumes": list(claim.assumes),
-        "uses": list(claim.uses),
-        "expected": str(claim.expected),
-        "verdict": str(outcome.verdict),
-        "tally": outcome.tally,
-        "as_expected": row.as_expected,
-        "evidence": outcome.evidence,
-        "steps": [dataclasses.asdict(step) for step in outcome.steps],
-        "seconds": round(row.seconds, 3),
-    }
-
-
-def write_json(rows: Iterable[Row], path: Path) -> None:
-    """Write the rows as a JSON list."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([as_json(row) for row in rows], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _wrapped(text: str, width: int, indent: str) -> str:
-    import textwrap
-
-    return textwrap.fill(text, max(width, 40), initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+def _longest_first(claims: list[Statement]) -> list[Statement]:
+    """Module by module, those first that take longest by the index, so that none is left alone at the end."""
+    seconds: dict[str, float] = {}
+    for claim in claims:
+        if isinstance(claim, index.Entry):
+            seconds[claim.module] = seconds.get(claim.module, 0.0) + claim.seconds
+    return sorted(claims, key=lambda claim: -seconds.get(_group(claim), 0.0))

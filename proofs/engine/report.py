@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .claims import Effort, Verdict
-from .ledger import Row
+from .rows import Row
 from .texts import math_to_html, to_html
 
 __all__ = ["Figure", "figures_in", "write_html"]

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
-from . import rate_bounds
 from .wide_runs import DEPTHS, SHORT, slopes, trained
 
 __all__ = ["CLAIMS"]
@@ -89,5 +88,4 @@ CLAIMS = (
         Verdict.MEASURED,
         _stability,
     ),
-    *rate_bounds.CLAIMS,
 )
