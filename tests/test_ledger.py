@@ -195,7 +195,9 @@ def without_seconds(row: rows.Row) -> dict[str, object]:
 
 
 def test_any_number_of_workers_gives_the_same_rows_in_the_same_order():
-    chosen = ledger.select(["alignment.lem4.[23]", "alignment.ad.zero", "min_norm.eq5", "specialization.lemma4"], index.entries())
+    chosen = ledger.select(
+        ["alignment.lem4.[23]", "alignment.ad.zero", "min_norm.eq5", "specialization.lemma4"], index.entries()
+    )
     alone, two = list(ledger.run(chosen)), list(ledger.run(chosen, workers=2))
     assert [row.claim.name for row in alone] == [claim.name for claim in chosen]
     assert [without_seconds(row) for row in alone] == [without_seconds(row) for row in two]
