@@ -24,6 +24,10 @@ def hermite_coefficient(expr: Any, gaussian: sp.Symbol, degree: Any) -> Any:
     degree: an integer >= 0, or a symbol for all degrees above those of the polynomial pieces at once (breakpoints at 0
     only). With `u^k` on the positive half-line, integration by parts k times gives `k! He_(n-k-1)(0) / sqrt(2 pi)`,
     and `He_m(0) = 2^(m/2) sqrt(pi) / Gamma((1 - m)/2)`, which is 0 for odd m. Raises `ValueError` for other degrees.
+
+    >>> u = sp.Symbol("u")
+    >>> hermite_coefficient(sp.Max(u, 0), u, 1)
+    1/2
     """
     expr = checked(expr, (gaussian,))
     if isinstance(degree, sp.Symbol):
@@ -53,6 +57,11 @@ def mehler_sum(expr: Any, gaussians: Sequence[sp.Symbol], angle: float) -> mp.mp
 
     No polar coordinates in it: the coefficients are half-line integrals. Evaluated with mpmath at its working precision;
     the terms fall like `cos(angle)^n`, so that near 0 and pi there would be too many of them: `ValueError` there.
+
+    >>> u, v = sp.symbols("u v")
+    >>> closed = (mp.sin(1.2) + (mp.pi - 1.2) * mp.cos(1.2)) / (2 * mp.pi)
+    >>> bool(abs(mehler_sum(sp.Max(u, 0) * sp.Max(v, 0), (u, v), 1.2) - closed) < 1e-14)
+    True
     """
     ratio = mp.cos(mp.mpf(angle))
     terms = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-__all__ = ["SUPPORTED", "NoClosedForm", "intervals", "orthants"]
+__all__ = ["SUPPORTED", "NoClosedForm", "checked", "intervals", "orthants", "require_no_namesake"]
 
 SUPPORTED = (
     "supported are polynomials, Max, Min, Abs, sign, Heaviside and Piecewise of the Gaussians, their products and "
@@ -23,41 +23,63 @@ Polynomial = dict[tuple[int, ...], Any]
 
 
 class NoClosedForm(ValueError):
-    """No closed form is known for what was asked."""
+    """No closed form is known for what was asked.
+
+    >>> from proofs.gaussian_integrals import expectation
+    >>> four = sp.symbols("u v w z")
+    >>> try:
+    ...     expectation(sp.Max(*four), four, None)
+    ... except NoClosedForm as error:
+    ...     print(error)
+    no closed form is known for 4 correlated Gaussians: their orthant probabilities have none
+    """
 
 
 def orthants(expr: Any, gaussians: Sequence[sp.Symbol]) -> Iterator[tuple[tuple[int, ...], Polynomial]]:
     """Signs and polynomial (in the Gaussians themselves) of every orthant where `expr` is not 0.
 
     Breakpoints must be where a Gaussian is 0: `ValueError` otherwise, and for what is not a piecewise polynomial.
+
+    >>> u, v = sp.symbols("u v")
+    >>> list(orthants(sp.Max(u, 0) * sp.Max(v, 0), (u, v)))
+    [((1, 1), {(1, 1): 1})]
     """
     expr = checked(expr, gaussians)
     sizes = [sp.Dummy(g.name, positive=True) for g in gaussians]
     for signs in itertools.product((1, -1), repeat=len(gaussians)):
         here = {g: s * size for g, s, size in zip(gaussians, signs, sizes, strict=True)}
         piece = _settled(expr.subs(here, simultaneous=True), sizes, expr)
-        found = _coefficients(piece, sizes, expr)
         oriented = {
-            powers: value * sp.prod(s**k for s, k in zip(signs, powers, strict=True)) for powers, value in found.items()
+            powers: value * sp.prod(s**k for s, k in zip(signs, powers, strict=True))
+            for powers, value in _coefficients(piece, sizes, expr).items()
         }
         if oriented:
             yield signs, oriented
 
 
 def intervals(expr: Any, gaussian: sp.Symbol) -> Iterator[tuple[Any, Any, Polynomial]]:
-    """Ends and polynomial of every interval of the line on which `expr` is one polynomial; breakpoints anywhere."""
+    """Ends and polynomial of every interval of the line on which `expr` is one polynomial; breakpoints anywhere.
+
+    >>> u = sp.Symbol("u")
+    >>> list(intervals(sp.Max(u - 1, 0), u))
+    [(1, oo, {(1,): 1, (0,): -1})]
+    """
     expr = checked(expr, (gaussian,))
     ends = [-sp.oo, *_ordered(_breakpoints(expr, gaussian)), sp.oo]
     for low, high in itertools.pairwise(ends):
         inside = _inside(low, high)
         piece = _at(expr, gaussian, inside)
-        found = _coefficients(piece, [gaussian], expr)
-        if found:
-            yield low, high, found
+        polynomial = _coefficients(piece, [gaussian], expr)
+        if polynomial:
+            yield low, high, polynomial
 
 
 def checked(expr: Any, gaussians: Sequence[sp.Symbol]) -> Any:
-    """`expr` as SymPy with exact numbers, its Gaussians being distinct real symbols that occur in nothing but supported functions."""
+    """`expr` as SymPy with exact numbers, its Gaussians distinct real symbols that occur in supported functions alone.
+
+    >>> checked("0.5*Max(u, 0)", (sp.Symbol("u"),))
+    Max(0, u)/2
+    """
     try:
         expr = sp.sympify(expr)
     except (sp.SympifyError, TypeError, SyntaxError) as error:
@@ -69,7 +91,7 @@ def checked(expr: Any, gaussians: Sequence[sp.Symbol]) -> Any:
     for g in gaussians:
         if g.is_real is False or any(getattr(g, f"is_{kind}") for kind in _NOT_ANY_REAL):
             raise ValueError(f"{g} is declared {g.assumptions0}; a Gaussian is any real number: use Symbol('{g}')")
-    require_no_namesake(expr, gaussians, "the expression")
+    require_no_namesake(expr, gaussians, "expr")
     if expr.has(sp.Float):
         expr = sp.nsimplify(expr, rational=True)
     for node in sp.preorder_traversal(expr):
@@ -103,7 +125,14 @@ def checked(expr: Any, gaussians: Sequence[sp.Symbol]) -> Any:
 
 
 def require_no_namesake(expr: Any, gaussians: Sequence[sp.Symbol], where: str) -> None:
-    """Raise `ValueError` for a symbol that is called like a Gaussian and is none."""
+    """Raise `ValueError` for a symbol that is called like a Gaussian and is none.
+
+    >>> try:
+    ...     require_no_namesake(sp.Symbol("u", positive=True), (sp.Symbol("u"),), "expr")
+    ... except ValueError as error:
+    ...     print(error)
+    expr has another symbol of the name u than the Gaussian (declared with other assumptions); use one
+    """
     names = {g.name for g in gaussians}
     if others := [s for s in expr.free_symbols - set(gaussians) if s.name in names]:
         raise ValueError(
@@ -172,27 +201,27 @@ def _coefficients(piece: Any, symbols: Sequence[sp.Symbol], whole: Any) -> Polyn
 
 def _switches(expr: Any) -> set[Any]:
     """The expressions whose signs decide between branches."""
-    found = set()
+    switches = set()
     for node in sp.preorder_traversal(expr):
         if isinstance(node, sp.Max | sp.Min):
-            found |= {a - b for a, b in itertools.combinations(node.args, 2)}
+            switches |= {a - b for a, b in itertools.combinations(node.args, 2)}
         elif isinstance(node, sp.Abs | sp.sign | sp.Heaviside):
-            found.add(node.args[0])
+            switches.add(node.args[0])
         elif isinstance(node, sp.Rel):
-            found.add(node.lhs - node.rhs)
-    return found
+            switches.add(node.lhs - node.rhs)
+    return switches
 
 
 def _breakpoints(expr: Any, gaussian: sp.Symbol) -> set[Any]:
     """Points between which `expr` is one polynomial; perhaps some more."""
-    found: set[Any] = set()
+    points: set[Any] = set()
     for switch in _switches(expr):
         if switch.has(gaussian):
             inner = _breakpoints(switch, gaussian)
-            found |= inner
+            points |= inner
             for low, high in itertools.pairwise([-sp.oo, *_ordered(inner), sp.oo]):
-                found |= set(_roots(_at(switch, gaussian, _inside(low, high)), gaussian))
-    return found
+                points |= set(_roots(_at(switch, gaussian, _inside(low, high)), gaussian))
+    return points
 
 
 def _inside(low: Any, high: Any) -> Any:
@@ -213,8 +242,7 @@ def _roots(switch: Any, gaussian: sp.Symbol) -> list[Any]:
         raise ValueError(f"{switch} is not a polynomial; {SUPPORTED}") from None
     if polynomial.degree() > 2:
         raise ValueError(f"{switch} is of degree {polynomial.degree()}; breakpoints are roots of degree 1 or 2")
-    found = sp.roots(polynomial)
-    real = [root for root in found if root.is_real is not False]
+    real = [root for root in sp.roots(polynomial) if root.is_real is not False]
     if any(root.is_real is None for root in real):
         raise ValueError(
             f"it is not known whether the breakpoints {real} are real; declare the symbols real (or positive)"

@@ -29,7 +29,11 @@ Profile = dict[tuple[int, int, int, int], Any]
 
 
 def radial_moment(n: int) -> Any:
-    """`E[r^n]` of the length r of a standard Gaussian vector of the plane: `2^(n/2) Gamma(n/2 + 1)`."""
+    """`E[r^n]` of the length r of a standard Gaussian vector of the plane: `2^(n/2) Gamma(n/2 + 1)`.
+
+    >>> [radial_moment(n) for n in range(3)]
+    [1, sqrt(2)*sqrt(pi)/2, 2]
+    """
     return sp.sqrt(2) ** n * sp.gamma(sp.Rational(n, 2) + 1)
 
 
@@ -37,7 +41,11 @@ def radial_moment(n: int) -> Any:
 def arc_integral(
     i: int, j: int, start: tuple[int, int], end: tuple[int, int]
 ) -> tuple[tuple[tuple[int, int, int, int], Any], ...]:
-    """`integral cos^i(phi) cos^j(phi - t) dphi` over the arc, as the items of a `Profile`."""
+    """`integral cos^i(phi) cos^j(phi - t) dphi` over the arc, as the items of a `Profile`.
+
+    >>> arc_integral(0, 0, *ARCS[1, 1])  # the length of the arc, pi - t
+    (((1, 0, 0, 0), 1), ((0, 1, 0, 0), -1))
+    """
     waves: dict[int, list[Any]] = defaultdict(lambda: [sp.Integer(0), sp.Integer(0)])  # coefficients of cos nt, sin nt
     secular: dict[int, Any] = defaultdict(lambda: sp.Integer(0))  # of cos nt, times the length of the arc
     scale = sp.Rational(1, 2 ** (i + j))
@@ -69,7 +77,11 @@ def arc_integral(
 
 
 def quadrant_moment(i: int, j: int, signs: tuple[int, ...]) -> Profile:
-    """`E[u^i v^j 1(quadrant)]` for the quadrant with these signs of (u, v)."""
+    """`E[u^i v^j 1(quadrant)]` for the quadrant with these signs of (u, v), as a `Profile`.
+
+    >>> quadrant_moment(0, 0, (1, 1))  # (pi - t) / (2 pi)
+    {(1, 0, 0, 0): 1/(2*pi), (0, 1, 0, 0): -1/(2*pi)}
+    """
     factor = radial_moment(i + j) / (2 * sp.pi)
     return {key: factor * value for key, value in arc_integral(i, j, *ARCS[signs])}
 

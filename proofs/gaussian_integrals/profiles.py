@@ -14,7 +14,11 @@ __all__ = ["combined", "divided_by_sine", "readable", "shifted"]
 
 
 def combined(parts: Iterable[tuple[Any, Profile]]) -> Profile:
-    """The sum of `weight * profile`."""
+    """The sum of `weight * profile`.
+
+    >>> combined([(2, {(0, 0, 1, 0): sp.Integer(1)}), (1, {(0, 0, 0, 1): sp.Integer(3)})])  # 2 cos t + 3 sin t
+    {(0, 0, 1, 0): 2, (0, 0, 0, 1): 3}
+    """
     total: Profile = defaultdict(lambda: sp.Integer(0))
     for weight, profile in parts:
         for key, value in profile.items():
@@ -23,12 +27,20 @@ def combined(parts: Iterable[tuple[Any, Profile]]) -> Profile:
 
 
 def shifted(profile: Profile, cosine: int) -> Profile:
-    """`profile` times `cos(t)^cosine`."""
+    """`profile` times `cos(t)^cosine`.
+
+    >>> shifted({(0, 0, 1, 0): sp.Integer(2)}, 2)
+    {(0, 0, 3, 0): 2}
+    """
     return {(a, b, c + cosine, s): value for (a, b, c, s), value in profile.items()}
 
 
 def divided_by_sine(profile: Profile, most: int) -> tuple[Profile, int]:
-    """`profile` divided by as many squares of `sin t`, up to `most`, as divide it exactly; and how many are left over."""
+    """`profile` divided by as many squares of `sin t`, up to `most`, as divide it exactly; and how many are left over.
+
+    >>> divided_by_sine({(0, 0, 0, 0): sp.Integer(1), (0, 0, 2, 0): sp.Integer(-1)}, 2)  # 1 - cos(t)^2
+    ({(0, 0, 0, 0): 1}, 1)
+    """
     c = sp.Dummy("c")
     left = most
     while left:
@@ -49,7 +61,11 @@ def divided_by_sine(profile: Profile, most: int) -> tuple[Profile, int]:
 
 
 def readable(profile: Profile, angle: Any) -> Any:
-    """The function at `angle`, written with `pi - t` or `pi - 2 t` where that is shorter than `t`, in the forms of the literature."""
+    """The function at `angle`, with `pi - t` or `pi - 2 t` where that is shorter than `t`, as in the literature.
+
+    >>> readable({(1, 0, 1, 0): sp.Integer(1), (0, 1, 1, 0): sp.Integer(-1)}, sp.Symbol("t"))
+    (pi - t)*cos(t)
+    """
     if not profile:
         return sp.Integer(0)
     t = sp.Dummy("t")

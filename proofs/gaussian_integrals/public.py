@@ -44,6 +44,12 @@ def expectation(
 
     Raises `ValueError` for what is not a piecewise polynomial and for unusable arguments, and its subclass
     `NoClosedForm` for four Gaussians or more, whose orthant probabilities have none.
+
+    >>> u, v, t = sp.symbols("u v t")
+    >>> expectation(sp.Max(u, 0) * sp.Max(v, 0), (u, v), t)
+    ((pi - t)*cos(t) + sin(t))/(2*pi)
+    >>> expectation(abs(u), u, scales=[sp.Symbol("s", positive=True)])
+    sqrt(2)*s/sqrt(pi)
     """
     symbols = _symbols(gaussians)
     expr = _scaled(checked(expr, symbols), symbols, scales)
@@ -74,6 +80,10 @@ def vector_expectation(
     """Coefficients (a, b) of `E[x expr(w.x, v.x)] = a w + b v`, for unit vectors w, v at `angle` in any dimension.
 
     Arguments and errors as for `expectation` with two Gaussians, which stand for w.x and v.x.
+
+    >>> u, v, t = sp.symbols("u v t")
+    >>> vector_expectation(sp.Heaviside(u) * sp.Max(v, 0), (u, v), t)
+    (sin(t)/(2*pi), (pi - t)/(2*pi))
     """
     symbols = _symbols(gaussians, exactly=2)
     angle, expr = _angle(angle, symbols), checked(expr, symbols)
@@ -88,6 +98,10 @@ def matrix_expectation(expr: Any, gaussians: Any, angle: Any) -> tuple[Any, Any,
     """Coefficients (e, a, b, c) of `E[x x^T expr(w.x, v.x)] = e I + a w w^T + b (w v^T + v w^T) + c v v^T`.
 
     x is standard Gaussian in any dimension; w, v are unit vectors at `angle`. Errors as for `expectation`.
+
+    >>> u, v, t = sp.symbols("u v t")
+    >>> matrix_expectation(u * v, (u, v), t)
+    (cos(t), 0, 1, 0)
     """
     symbols = _symbols(gaussians, exactly=2)
     angle, expr = _angle(angle, symbols), checked(expr, symbols)
@@ -103,7 +117,15 @@ def matrix_expectation(expr: Any, gaussians: Any, angle: Any) -> tuple[Any, Any,
 
 
 def explained(expr: Any, gaussians: Any, angle: Any = None) -> Iterator[Step]:
-    """The steps by which `expectation` finds its closed form, for one or two Gaussians."""
+    """The steps by which `expectation` finds its closed form, for one or two Gaussians.
+
+    >>> u, v, t = sp.symbols("u v t")
+    >>> for step in explained(sp.Max(u, 0) * sp.Max(v, 0), (u, v), t):
+    ...     print(step.title)
+    polar coordinates
+    quadrant (1, 1)
+    sum
+    """
     symbols = _symbols(gaussians)
     expr = checked(expr, symbols)
     if len(symbols) == 1:

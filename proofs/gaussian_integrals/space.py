@@ -23,7 +23,15 @@ Quadrant = Callable[[int, int, Any], Any]
 
 
 def space_expectation(expr: Any, gaussians: Sequence[sp.Symbol], angles: Sequence[Any], quadrant: Quadrant) -> Any:
-    """`E[expr]` over three standard Gaussians (u, v, w) at `angles (t_uv, t_uw, t_vw)`."""
+    """`E[expr]` over three standard Gaussians (u, v, w) at `angles (t_uv, t_uw, t_vw)`.
+
+    quadrant: `E[a_+^j b_+^k]` of two, by j, k and their angle.
+
+    >>> u, v, w = sp.symbols("u v w")
+    >>> step = sp.Heaviside(u) * sp.Heaviside(v) * sp.Heaviside(w)
+    >>> space_expectation(step, (u, v, w), [sp.pi / 2] * 3, lambda j, k, angle: None)  # the octant alone
+    1/8
+    """
     total = sp.Integer(0)
     for signs, polynomial in orthants(expr, gaussians):
         turned = [
