@@ -19,7 +19,11 @@ Ball = Callable[[Any], Any]
 
 
 def fold_angle(x: Any) -> Any:
-    """Distance on the circle of the real number x from 0, a ball that encloses it; `[0, pi]` where precision ends."""
+    """Distance on the circle of the real number x from 0, a ball that encloses it; `[0, pi]` where precision ends.
+
+    >>> bool(abs(fold_angle(7.0) - (7 - 2 * arb.pi())) < 1e-14)
+    True
+    """
     x = abs(arb(x))
     turns = int((x / (2 * arb.pi())).mid().floor().fmpq().p)
     x = abs(x - 2 * turns * arb.pi())
@@ -30,7 +34,12 @@ def fold_angle(x: Any) -> Any:
 
 def system(angles: Sequence[Any], ball: Ball) -> tuple[Any, list[Any]]:
     """The matrix `M (m, m)` and right-hand side b of the alignment paper's equation (5), for students at `angles`,
-    teacher at 0."""
+    teacher at 0.
+
+    >>> matrix, b = system([0.5], lambda distance: distance.cos())
+    >>> float(matrix[0, 0]), round(float(b[0]), 6)
+    (1.0, 0.877583)
+    """
     exact = [arb(a) for a in angles]
     m = len(exact)
     entries = [[ball(arb(0))] * m for _ in range(m)]
@@ -41,7 +50,11 @@ def system(angles: Sequence[Any], ball: Ball) -> tuple[Any, list[Any]]:
 
 
 def replaced_determinants(angles: Sequence[Any], ball: Ball) -> list[Any]:
-    """Balls of all `det M_i` (alignment paper, Theorem 5.1) at the working precision."""
+    """Balls of all `det M_i` (alignment paper, Theorem 5.1) at the working precision.
+
+    >>> [round(float(value), 6) for value in replaced_determinants([0.5], lambda distance: distance.cos())]
+    [0.877583]
+    """
     matrix, rhs = system(angles, ball)
     table, determinants = matrix.tolist(), []
     for i in range(len(rhs)):
@@ -52,7 +65,11 @@ def replaced_determinants(angles: Sequence[Any], ball: Ball) -> list[Any]:
 
 
 def leading_minors(angles: Sequence[Any], ball: Ball) -> list[Any]:
-    """Balls of the leading principal minors of M; all positive if and only if M is positive definite (Sylvester)."""
+    """Balls of the leading principal minors of M; all positive if and only if M is positive definite (Sylvester).
+
+    >>> [round(float(value), 6) for value in leading_minors([0.5, 1.5], lambda distance: distance.cos())]
+    [1.0, 0.708073]
+    """
     table = system(angles, ball)[0].tolist()
     return [arb_mat([row[:k] for row in table[:k]]).det() for k in range(1, len(table) + 1)]
 
@@ -64,6 +81,9 @@ def settled_signs(
     contains 0.
 
     Where `most_bits` do not tell a number from zero, `undecided` stands; if it is None, `ArithmeticError` names `what`.
+
+    >>> settled_signs(lambda: [arb(2).sqrt() - 1.414], most_bits=256, what="root")
+    [1]
     """
     bits = 128
     while True:

@@ -10,7 +10,8 @@ bound). Arrays here have their batch axis last, so that each operation runs over
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from .arrays import Array, namespace, root
 
@@ -22,15 +23,20 @@ _SMALL = 1e-30
 """Sums of squares above this keep their digits, in float32 too."""
 
 
-class Minors(NamedTuple):
-    """Factorisation of one chunk; B is the number of matrices in it.
+@dataclass(frozen=True, eq=False)
+class Minors:
+    """Factorisation of B matrices N, see `maximal_minors`.
 
-    null: `(m+1, B)`, the unit null vector q, last column of Q.
-    volume: `(B,)`, the product of the diagonal of R, signed so that `null * volume` are the minors of the scaled
-    matrix.
-    triangle: for each row of R, its diagonal entry `(B,)` and the entries to its right `(m-1-k, B)`.
-    scales: `(m+1, B)`, the lengths of the columns of N before scaling.
-    replaced, determinant: `(m, B)` and `(B,)`, `det A_i` and `det A`.
+    - null: `(m+1, B)`, the unit null vector q, last column of Q
+    - volume: `(B,)`, the product of the diagonal of R, signed so that `null * volume` are the minors of the scaled
+      matrix
+    - triangle: for each row of R, its diagonal entry `(B,)` and the entries to its right `(m-1-k, B)`
+    - scales: `(m+1, B)`, the lengths of the columns of N before scaling
+    - replaced, determinant: `(m, B)` and `(B,)`, `det A_i` and `det A`
+
+    >>> import numpy as np
+    >>> maximal_minors(np.array([[[2.0], [6.0]]])).replaced.round(12)
+    array([[6.]])
     """
 
     null: Array
@@ -41,18 +47,24 @@ class Minors(NamedTuple):
     determinant: Array
 
 
-def maximal_minors(rows: Array) -> Minors:
-    """Minors of the matrices `[A | b]` given as `rows (m, m+1, B)`, of entries that can be squared without overflow."""
-    xp = namespace(rows)
-    m = rows.shape[0]
-    total = xp.sum(rows * rows, axis=0)
+def maximal_minors(matrices: Array) -> Minors:
+    """Minors of the matrices `[A | b]`, `(m, m+1, B)`, of entries that can be squared without overflow.
+
+    >>> import numpy as np
+    >>> minors = maximal_minors(np.array([[[2.0], [1.0], [4.0]], [[0.0], [3.0], [6.0]]]))
+    >>> minors.determinant.round(12), minors.replaced[:, 0].round(12)  # det A; det A_1, det A_2: Cramer's rule
+    (array([6.]), array([ 6., 12.]))
+    """
+    xp = namespace(matrices)
+    m = matrices.shape[0]
+    total = xp.sum(matrices * matrices, axis=0)
     if bool(xp.any(total < _SMALL)):  # squares may have lost digits
-        size = xp.max(xp.abs(rows), axis=0)
-        shrunk = rows / _or_one(size)[None, ...]
+        size = xp.max(xp.abs(matrices), axis=0)
+        shrunk = matrices / _or_one(size)[None, ...]
         scales = size * root(xp.sum(shrunk * shrunk, axis=0))
     else:
         scales = root(total)
-    columns = xp.permute_dims(rows / _or_one(scales)[None, ...], (1, 0, 2))
+    columns = xp.permute_dims(matrices / _or_one(scales)[None, ...], (1, 0, 2))
     reflectors: list[tuple[Array, Array]] = []
     triangle: list[tuple[Array, Array]] = []
     volume = xp.ones_like(scales[0])
@@ -86,6 +98,11 @@ def sign_threshold(minors: Minors, entry_error: Array) -> Array:
     |R^-1|_F. To E counts the backward error of the reflections: m of them, each at most 4 L + 20 roundings on vectors
     of length L <= m + 1 (Higham 2002, Lemmas 19.2 and 19.3), which 20 m (m + 1) covers, times the Frobenius norm
     sqrt(m + 1). Infinite where the matrix is too nearly singular to say.
+
+    >>> import numpy as np
+    >>> minors = maximal_minors(np.array([[[2.0], [1.0], [4.0]], [[0.0], [3.0], [6.0]]]))
+    >>> bool(sign_threshold(minors, np.zeros(1))[0] < 1e-12)
+    True
     """
     xp = namespace(minors.null)
     m = minors.replaced.shape[0]

@@ -23,21 +23,31 @@ _RELATIVE = 256 * ROUNDING
 
 
 def determinant_signs(kernel: AngularDistance, angles: Any, *, most_bits: int, undecided: int | None) -> Array:
-    """See `AngularDistance.determinant_signs`."""
+    """See `AngularDistance.determinant_signs`.
+
+    >>> from alignmath.angular import ARC_COSINE
+    >>> determinant_signs(ARC_COSINE, [1.0, 2.5], most_bits=4096, undecided=None)
+    array([ 1, -1], dtype=int8)
+    """
     angles, xp = _as_float64(angles)
     most_bits = as_order(most_bits, "most_bits", least=64, most=1 << 30)
     if undecided is not None and as_order(undecided, "undecided", least=-127, most=127) in (-1, 0, 1):
         raise ValueError(f"undecided is {undecided}; take an integer that is no sign, such as 2")
     _, chunks = kernel.systems(angles)
     signs = xp.permute_dims(xp.concat([_float_signs(kernel, chunk) for chunk in chunks], axis=-1), (1, 0))
-    for row, configuration in _rows(xp, xp.any(signs == _UNDECIDED, axis=-1), angles):
+    for row, configuration in _undecided_configurations(xp, xp.any(signs == _UNDECIDED, axis=-1), angles):
         settled = _ball_signs(kernel, configuration, most_bits, undecided)
         signs[row, :] = xp.asarray(settled, dtype=signs.dtype)
     return xp.astype(xp.reshape(signs, angles.shape), xp.int8)
 
 
 def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int) -> Array:
-    """See `AngularDistance.is_positive_definite`."""
+    """See `AngularDistance.is_positive_definite`.
+
+    >>> from alignmath.angular import ARC_COSINE
+    >>> bool(is_positive_definite(ARC_COSINE, [1.0, 2.5, 4.0], most_bits=4096))
+    True
+    """
     from .balls import leading_minors, settled_signs
 
     angles, xp = _as_float64(angles)
@@ -49,7 +59,7 @@ def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int
     least = xp.min(xp.linalg.eigvalsh(kernel.matrix(flat)), axis=-1)
     bound = (m * kernel.rounding + 20 * m * m) * ROUNDING * abs(kernel.peak)
     definite = (least > bound) & ~singular
-    for row, configuration in _rows(xp, (xp.abs(least) <= bound) & ~singular, angles):
+    for row, configuration in _undecided_configurations(xp, (xp.abs(least) <= bound) & ~singular, angles):
         evaluate = functools.partial(leading_minors, configuration, _ball(kernel))
         what = f"definiteness of {kernel.name} at {configuration}"
         settled = settled_signs(evaluate, most_bits=most_bits, what=what)
@@ -101,7 +111,7 @@ def _as_float64(angles: Any) -> tuple[Array, Any]:
     return value_only(xp.astype(angles, xp.float64)), xp
 
 
-def _rows(xp: Any, mask: Array, angles: Array) -> Any:
+def _undecided_configurations(xp: Any, mask: Array, angles: Array) -> Any:
     """Index and angles, as Python floats, of the configurations where `mask` is true."""
     flat = xp.reshape(angles, (-1, angles.shape[-1]))
     for index in xp.nonzero(mask)[0]:
