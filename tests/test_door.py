@@ -73,7 +73,7 @@ def test_dir_lists_what_is_public(package):
 
 
 @pytest.mark.parametrize(
-    ("package", "name", "close"), [("solvers", "minnorm", "min_norm"), ("alignmath", "kernel", "kernels")]
+    ("package", "name", "close"), [("solvers", "mim_norm", "min_norm"), ("alignmath", "kernel", "kernels")]
 )
 def test_an_unknown_name_is_an_attribute_error_with_a_close_one(package, name, close):
     with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; did you mean .*{close}"):

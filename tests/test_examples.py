@@ -38,7 +38,7 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def min_norm_data(drawn):
-    """The data behind a figure of the min-norm paper."""
+    """The data behind a figure of the min_norm paper."""
     return lambda name: dict(np.load(drawn(f"examples.min_norm.{name}").with_suffix(".npz")))
 
 

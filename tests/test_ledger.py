@@ -25,7 +25,7 @@ potential""".split()  # noqa: SIM905
 """Every statement, equation and figure of the alignment paper."""
 MIN_NORM = """eq5 prop4.2 rem4.3.1 rem4.3.2 rem4.3.3 teacher_kappa eq9 rem4.4.2 thm5.2 thm5.2.two thm5.2.proof rem5.3 eq12 exp.N40
 exp.N20 conj.d fig1_3""".split()  # noqa: SIM905
-"""The same of the min-norm paper."""
+"""The same of the min_norm paper."""
 SPECIALIZATION = """eq1 bias lemma1 eq4 polytope cor1 thm1 thm1.noisy def2 thm2 thm3 cor2 thm4 rem.random thm5 eq5 eq6 eq7 thm6
 thm6.between thm6.proof assump2 eq8 thm7 thm7.eq65 thm7.eq66_68 thm7.alignment sym_breaking slow lemma2 lemma3 lemma4
 lemma5 lemma6 setup fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig11 fig12""".split()  # noqa: SIM905

@@ -1,4 +1,4 @@
-"""The claims of the min-norm paper: their formulas matter, and are those of the library."""
+"""The claims of the min_norm paper: their formulas matter, and are those of the library."""
 
 from __future__ import annotations
 

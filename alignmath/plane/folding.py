@@ -5,7 +5,7 @@ line share one node w, nodes are sorted by angle with cyclic gaps `D_i` of sum p
 network without a kink there is one sinusoid. The folded second difference
 `(T h)_i = h_{i-1}/sin D_{i-1} + h_{i+1}/sin D_i - h_i (cot D_{i-1} + cot D_i)` annihilates sinusoids. It is symmetric,
 its row i is `h -> <hat_i, h'' + h>` with the sinusoidal tent `hat_i` of value 1 at node i, and an even function
-interpolated between node values `eta` has the masses `T eta` at the nodes (`docs/theory/min_norm.md`).
+interpolated between node values `eta` has the masses `T eta` at the nodes (`docs/theory/min_norm_algorithm.md`).
 
 Gaps may be as small as 1e-15, and what is huge cancels later: the geometry is computed from exact products, in
 `np.longdouble`, which has 64 bits or more on Linux and is a double on some other systems.

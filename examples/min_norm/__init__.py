@@ -1,1 +1,1 @@
-"""Figures of the minimum-norm paper."""
+"""Figures of the min_norm paper."""

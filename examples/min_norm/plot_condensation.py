@@ -1,4 +1,4 @@
-"""Figure 4 of the min-norm paper: SGD with weight decay condenses, next to the exact optima, and how close it comes in many runs.
+"""Figure 4 of the min_norm paper: SGD with weight decay condenses, next to the exact optima, and how close it comes in many runs.
 
 Three teacher neurons at 120 degrees with `|a b| = 1`, 100 student neurons, 40 uniform inputs. The paper gives no learning rate, batch, weight decay or
 length of training. Here: mini-batches of 8, momentum 0.9, learning rate 0.1 falling to 0 over the second half of 120,000 steps, N(0, 0.09) starts, and the

@@ -1,4 +1,4 @@
-"""Section 6 of the min-norm paper with 20 samples: the minimum-norm interpolant is nearly always the teacher, where the theorem promises nothing.
+"""Section 6 of the min_norm paper with 20 samples: the minimum-norm interpolant is nearly always the teacher, where the theorem promises nothing.
 
 The paper trained by SGD, "in almost all of the cases"; here the minimum-norm interpolants themselves, each with its certificate, for the paper's teacher and
 for the same neurons with signs (+, +, -).

@@ -1,4 +1,4 @@
-"""How many samples it takes until the minimum-norm interpolant is the teacher, for five teachers (min-norm paper, Theorem 5.2 and Section 6).
+"""How many samples it takes until the minimum-norm interpolant is the teacher, for five teachers (min_norm paper, Theorem 5.2 and Section 6).
 
 The theorem asks for three samples in every sector; formula (12) bounds the probability of that, which is also computed exactly. Both are far below what is
 measured: fewer samples do, the fewer the more often neighbouring neurons differ in sign.

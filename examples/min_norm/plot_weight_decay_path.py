@@ -1,4 +1,4 @@
-"""Weight decay and minimum norm, Section 6 of the min-norm paper: the exact regularised optimum for every weight decay, and where SGD ends.
+"""Weight decay and minimum norm, Section 6 of the min_norm paper: the exact regularised optimum for every weight decay, and where SGD ends.
 
 The penalty is `(beta/2) |theta|^2` on `1/(2n) sum (f - f*)^2`. The paper remarks that the regularised norm, 5.99, may be off 6 because the penalty is biased.
 How much: let lambda be multipliers of least Euclidean norm among those that certify the minimum norm `M = 2 y . lambda`. Then for every beta

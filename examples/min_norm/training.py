@@ -1,4 +1,4 @@
-"""SGD with weight decay for many small data sets at once, in the setting of Section 6 of the min-norm paper.
+"""SGD with weight decay for many small data sets at once, in the setting of Section 6 of the min_norm paper.
 
 The loss is `1/(2n) sum_i (f(x_i) - y_i)^2 + (penalty/2) sum_j (a_j^2 + |b_j|^2)`, that of `solvers.interpolation.weight_decay`, whose exact
 optimum is what a run is compared with.

@@ -1,4 +1,4 @@
-"""The min-norm paper's conjecture on dimension (Section 7): false for any fixed number of points a sector, open for uniform samples."""
+"""The min_norm paper's conjecture on dimension (Section 7): false for any fixed number of points a sector, open for uniform samples."""
 
 from __future__ import annotations
 

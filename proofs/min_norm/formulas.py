@@ -1,4 +1,4 @@
-"""The formulas the claims of the min-norm paper are about, in SymPy and exact arithmetic, and the networks they are checked on.
+"""The formulas the claims of the min_norm paper are about, in SymPy and exact arithmetic, and the networks they are checked on.
 
 A network in the plane is a list of neurons `(c, u)`, `f(x) = sum c relu(u . x)`, with exact entries; u need not be a unit vector, and the
 mass of the neuron is `|c| |u|`. Functions are compared wedge by wedge: between neighbouring kinks both are linear.

@@ -1,4 +1,4 @@
-"""Section 4 of the min-norm paper: kappa, the sum of the jumps of the gradient, equation (8) and Remark 4.3."""
+"""Section 4 of the min_norm paper: kappa, the sum of the jumps of the gradient, equation (8) and Remark 4.3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Theorem 5.2 of the min-norm paper: refuted as printed, proved for every sign pattern by the dual certificate; and Remark 5.3."""
+"""Theorem 5.2 of the min_norm paper: refuted as printed, proved for every sign pattern by the dual certificate; and Remark 5.3."""
 
 from __future__ import annotations
 

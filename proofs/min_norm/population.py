@@ -1,4 +1,4 @@
-"""The problem (5) and Section 4 of the min-norm paper: zero population risk (Proposition 4.2), equation (9), opposite neurons."""
+"""The problem (5) and Section 4 of the min_norm paper: zero population risk (Proposition 4.2), equation (9), opposite neurons."""
 
 from __future__ import annotations
 

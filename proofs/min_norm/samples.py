@@ -1,4 +1,4 @@
-"""Random teachers, samples and networks in the plane, in float64, for the attacks and experiments of the min-norm claims."""
+"""Random teachers, samples and networks in the plane, in float64, for the attacks and experiments of the min_norm claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Beyond the min-norm paper: what recovery depends on, and the fewest samples that recover a teacher.
+"""Beyond the min_norm paper: what recovery depends on, and the fewest samples that recover a teacher.
 
 The teacher `sum_k c_k relu(u_k . x)`, `|u_k| = 1`, attains the least norm among the interpolants of its values if and only if multipliers
 reach its signs with `|p| <= 1` (`min_norm.beyond.sharp`); everything here follows from that.

@@ -1,4 +1,4 @@
-"""Beyond the min-norm paper: pairs of sectors, what samples must tell apart, and one neuron, almost in closed form."""
+"""Beyond the min_norm paper: pairs of sectors, what samples must tell apart, and one neuron, almost in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Beyond the min-norm paper: when two points a sector suffice, and the exact condition for the teacher to be of least norm."""
+"""Beyond the min_norm paper: when two points a sector suffice, and the exact condition for the teacher to be of least norm."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Beyond the min-norm paper: how often a teacher in the plane is of least norm, by the exact test, and that test against the solver.
+"""Beyond the min_norm paper: how often a teacher in the plane is of least norm, by the exact test, and that test against the solver.
 
-All is decided by `solvers.interpolation.recovery.is_recoverable`. Intervals are Wilson's, of 95 per cent.
+All is decided by `solvers.is_recoverable`. Intervals are Wilson's, of 95 per cent.
 """
 
 from __future__ import annotations
