@@ -226,9 +226,15 @@ DEEP = DeepReLU((np.ones((3, 2)), np.ones((4, 3)), np.ones((1, 4))))
     [
         (lambda: correlations(np.ones((5, 2)), np.ones((6, 2))), "at the same N inputs"),
         (lambda: correlations(np.ones(5), np.ones((5, 2))), "at least 2 dimension"),
-        (lambda: correlations(np.full((5, 2), np.nan), np.ones((5, 2))), "teacher has activations that are not finite"),
-        (lambda: correlations(np.ones((5, 2)), np.full((5, 2), np.inf)), "student has activations that are not finite"),
-        (lambda: correlations(np.ones((5, 0)), np.ones((5, 2))), "teacher is empty"),
+        (
+            lambda: correlations(np.full((5, 2), np.nan), np.ones((5, 2))),
+            "teacher_activations has entries that are not finite",
+        ),
+        (
+            lambda: correlations(np.ones((5, 2)), np.full((5, 2), np.inf)),
+            "student_activations has entries that are not finite",
+        ),
+        (lambda: correlations(np.ones((5, 0)), np.ones((5, 2))), "teacher_activations is empty"),
         (lambda: correlations(np.ones((2, 5, 2)), np.ones((3, 5, 2))), "do not broadcast"),
         (lambda: best_match(TABLE, of="node"), "expected 'teacher'"),
         (lambda: covered(TABLE, np.nan), "threshold is nan"),

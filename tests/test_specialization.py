@@ -83,7 +83,7 @@ def test_the_zero_student_is_condensed():
         (lambda: is_condensed(TwoLayer(np.ones((3, 2, 2))), orthonormal(2, 2)), "one network of a batch"),
         (lambda: is_condensed(orthonormal(2, 2), TwoLayer(np.zeros((1, 2)))), "zero hidden vectors only"),
         (lambda: is_condensed(orthonormal(2, 2), orthonormal(2, 2), 1.0), "below pi/4"),
-        (lambda: is_condensed(orthonormal(2, 2), orthonormal(2, 2), -1e-3), "tolerance is -0.001"),
+        (lambda: is_condensed(orthonormal(2, 2), orthonormal(2, 2), -1e-3), "angle is -0.001"),
         (lambda: is_condensed(orthonormal(2, 2), orthonormal(2, 2), negligible=1.0), "negligible is 1"),
     ],
 )

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
 from proofs.engine import ledger
 from proofs.engine.claims import CheckFailed, Effort, Verdict
+from proofs.engine.statistics import mean_interval
 from proofs.specialization import deep_experiments, figure_experiments, image_experiments, setup_experiments
-from proofs.specialization.coverage import coverage_epochs, interval, rank_correlations
+from proofs.specialization.coverage import coverage_epochs, rank_correlations
 from proofs.specialization.ensembles import flow_of, students_of, teachers_of, train_pairs
 from proofs.specialization.plane_runs import plane_runs, strongest_unaligned
 from solvers.modules import to_module
@@ -220,7 +221,17 @@ def test_coverage_epochs_and_rank_correlations():
     theirs = [spearmanr(np.arange(9), row).statistic for row in drawn]
     assert np.corrcoef(ours, theirs)[0, 1] > 0.97  # another rank correlation
     np.testing.assert_array_equal(rank_correlations(np.array([[1.0, 2, 3], [3, 2, 1], [1, 1, 1]])), [1, -1, 0])
-    means = [interval(row) for row in rng.standard_normal((2_000, 5))]
+
+
+def test_intervals_of_means_are_students():
+    rng = np.random.default_rng(3)
+    for count in range(2, 12):  # ten sizes, against the interval that belongs to the t test
+        values = rng.standard_normal(count)
+        mean, half = mean_interval(values)
+        np.testing.assert_allclose((mean - half, mean + half), ttest_1samp(values, 0).confidence_interval(), rtol=1e-12)
+    mean, half = mean_interval(np.ones((2, 4)))
+    np.testing.assert_array_equal((mean, half), ([1, 1], [0, 0]))
+    means = [mean_interval(row) for row in rng.standard_normal((2_000, 5))]
     inside = np.mean([abs(mean) <= half for mean, half in means])
     assert inside == pytest.approx(0.95, abs=0.02)  # four standard errors are 0.0195
 

@@ -1,8 +1,10 @@
-"""Which teacher nodes a student has found, and what it needs to see them.
+"""Which teacher nodes students have found, and what they need to see them.
 
-`condensation`: students on the lines of a teacher (min_norm paper); `correlation`: normalised correlations of
-activations, coverage; `mixture`: the matrices `V_l`, `A_l`, `B_l` of the recursive gradient rule and the strength of
-fan-outs; `observers`: which student nodes see the boundary of which others (specialization paper).
+- `condensation`: students on the lines of a teacher (min_norm paper, Definition 4.1)
+- `correlation`: normalised correlations of activations, coverage (specialization paper, Section 6)
+- `mixture_matrices`: `V_l`, `A_l`, `B_l` of the recursive gradient rule (Lemma 1, equations (3) and (4)), the strength
+  of fan-outs
+- `observation`: which nodes see the boundary of which others (Definition 2)
 """
 
 from .condensation import Condensation, is_condensed

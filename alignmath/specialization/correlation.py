@@ -31,24 +31,36 @@ __all__ = [
 class Match(NamedTuple):
     """For each node of one network its best counterpart in the other.
 
-    value: `(..., n)`, the correlation with it. index: `(..., n)` int, the first of the best.
+    - value: `(..., n)`, the correlation with it.
+    - index: `(..., n)` int, the first of the best.
+
+    >>> value, index = best_match([[0.5, 0.9], [0.7, 0.2]], of="teacher")
+    >>> value, index
+    (array([0.9, 0.7]), array([1, 0]))
     """
 
     value: Array
     index: Array
 
 
-def correlations(teacher: Any, student: Any, *, centred: bool = True, positions: bool = False) -> Array:
+def correlations(
+    teacher_activations: Any, student_activations: Any, *, centred: bool = True, positions: bool = False
+) -> Array:
     """Normalised correlation of every teacher node with every student node: `(..., m, n)`, in [-1, 1].
 
-    teacher: `(..., N, m)`, student: `(..., N, n)`, activations at the same N inputs. positions: of a convolutional
-    layer, `(..., N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred:
-    subtract the mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has
-    correlation 0 with all.
+    Activations are `(..., N, m)` and `(..., N, n)`, at the same N inputs. positions: of a convolutional layer,
+    `(..., N, m, height, width)` and `(..., N, n, height, width)`, every position an input of its own. centred: subtract
+    the mean of each node over the inputs first. A node of constant (or, uncentred, zero) activation has correlation 0
+    with all.
 
     Raises `ValueError` where shapes do not fit and for non-finite activations.
+
+    >>> correlations([[1.0, 0.0], [2.0, 0.0], [3.0, 1.0]], [[5.0], [4.0], [3.0]]).round(3)
+    array([[-1.   ],
+           [-0.866]])
     """
-    teacher, student = _as_activations(teacher, "teacher"), _as_activations(student, "student")
+    teacher = _as_activations(teacher_activations, "teacher_activations")
+    student = _as_activations(student_activations, "student_activations")
     xp = namespace(teacher, student)
     if positions:
         fits = min(teacher.ndim, student.ndim) >= 4 and teacher.shape[-2:] == student.shape[-2:]
@@ -58,16 +70,15 @@ def correlations(teacher: Any, student: Any, *, centred: bool = True, positions:
     if not fits:
         tail = ", height, width" if positions else ""
         raise ValueError(
-            f"teacher and student are activations of shapes {tuple(teacher.shape)} and {tuple(student.shape)}; "
-            f"expected (..., N, m{tail}) and (..., N, n{tail}), at the same N inputs"
+            f"teacher_activations and student_activations have shapes {tuple(teacher.shape)} and "
+            f"{tuple(student.shape)}; expected (..., N, m{tail}) and (..., N, n{tail}), at the same N inputs"
             + ("" if positions else "; for a convolutional layer pass positions=True")
         )
     if positions:
         teacher, student = _positions_as_inputs(xp, teacher), _positions_as_inputs(xp, student)
-    broadcast_batches(teacher=teacher.shape[:-2], student=student.shape[:-2])
-    first, second = (
-        _normalised(xp, values, name, centred) for values, name in ((teacher, "teacher"), (student, "student"))
-    )
+    broadcast_batches(teacher_activations=teacher.shape[:-2], student_activations=student.shape[:-2])
+    first = _normalised(xp, teacher, "teacher_activations", centred)
+    second = _normalised(xp, student, "student_activations", centred)
     return xp.clip(xp.matrix_transpose(first) @ second, min=-1.0, max=1.0)
 
 
@@ -89,7 +100,7 @@ def _normalised(xp: Any, values: Array, name: str, centred: bool) -> Array:
     """Columns along the inputs axis, centred and of length 1; 0 where nothing but rounding is left of one."""
     high, low = xp.max(values, axis=-2, keepdims=True), xp.min(values, axis=-2, keepdims=True)
     if not bool(xp.all(xp.isfinite(high) & xp.isfinite(low))):
-        raise ValueError(f"{name} has activations that are not finite; every entry must be")
+        raise ValueError(f"{name} has entries that are not finite; every one must be")
     size = xp.maximum(high, -low)
     constant = (high - low if centred else size) <= 8 * float(xp.finfo(values.dtype).eps) * size
     if centred:
@@ -103,7 +114,11 @@ def _normalised(xp: Any, values: Array, name: str, centred: bool) -> Array:
 
 
 def best_match(correlation: Any, *, of: str) -> Match:
-    """For each node `of` "teacher" its best student, or of "student" its best teacher. correlation: `(..., m, n)`."""
+    """For each node `of` "teacher" its best student, or of "student" its best teacher. correlation: `(..., m, n)`.
+
+    >>> best_match([[0.5, 0.9], [0.7, 0.2]], of="student").value
+    array([0.7, 0.9])
+    """
     correlation = as_floating(correlation, "correlation", least_ndim=2)
     if of not in ("teacher", "student"):
         raise ValueError(f"of is {of!r}; expected 'teacher' (its best student) or 'student' (its best teacher)")
@@ -112,14 +127,22 @@ def best_match(correlation: Any, *, of: str) -> Match:
 
 
 def covered(correlation: Any, threshold: float = 0.95) -> Array:
-    """Whether each teacher node's best student correlates with it above `threshold`: `(..., m)` bool. Section 6,
-    Figure 5."""
+    """Whether each teacher node's best student correlates with it above `threshold`: `(..., m)` bool. Specialization
+    paper, Section 6, Figure 5.
+
+    >>> covered([[0.5, 0.96], [0.7, 0.2]])
+    array([ True, False])
+    """
     return best_match(correlation, of="teacher").value > as_number(threshold, "threshold", least=-1.0)
 
 
 def mean_best(correlation: Any) -> Array:
     """`rho_mean`: the mean over teacher nodes of the best correlation, `(...)`. Specialization paper, Section 6,
-    Figure 8."""
+    Figure 8.
+
+    >>> round(float(mean_best([[0.5, 0.9], [0.7, 0.2]])), 3)
+    0.8
+    """
     value = best_match(correlation, of="teacher").value
     return namespace(value).mean(value, axis=-1)
 
@@ -129,6 +152,9 @@ def fan_out_norms(network: DeepReLU | ConvReLU, layer: int = -1) -> Array:
 
     layer: 1..L-1, or counted from the top, -1 being the top hidden layer; for that one it is the `|v_k|` of the
     paper. In a convolutional network the fan-out of a channel is all that multiplies it.
+
+    >>> fan_out_norms(DeepReLU(([[1.0, 0.0], [0.0, 1.0]], [[3.0, 1.0], [4.0, 0.0]])))
+    array([5., 1.])
     """
     weights = (*network.kernels, network.output) if isinstance(network, ConvReLU) else network.weights
     above = weights[checked_layer(layer, network.depth)]
@@ -155,6 +181,9 @@ def relu_correlation(theta: Any) -> Array:
     f is the alignment paper's `sin t + (pi - t) cos t`. It is 1 at 0, 0.95 at 0.2697 rad (15.45 degrees), and `-1/(pi
     - 1)` at pi: two nodes without bias are covered in the sense of the specialization paper where their weights are
     closer than 15.45 degrees.
+
+    >>> relu_correlation([0.0, 0.2697, 3.14159265]).round(3)
+    array([ 1.   ,  0.95 , -0.467])
     """
     xp = namespace(as_floating(theta, "theta"))
     moment = relu_moment(1, 1, theta)

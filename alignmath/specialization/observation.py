@@ -26,6 +26,10 @@ def observers(observing: DeepReLU, observed: DeepReLU, radius: float = math.inf)
 
     Raises `ValueError` for nodes of the observed network with weight vector 0, which have no boundary, and a radius
     not above 0.
+
+    >>> first, second = DeepReLU(([[1.0, 0.0]], [[1.0]])), DeepReLU(([[0.0, 1.0], [2.0, 0.0]], [[1.0, 1.0]]))
+    >>> observers(first, second)  # x_2 = 0 is seen, its own boundary is not
+    array([[ True, False]])
     """
     if radius != math.inf:
         radius = as_number(radius, "radius", above=True)

@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from examples.specialization.plot_success_rates import COLOURS, MARKERS
 from examples.specialization.polarity import polarity_flows, polarity_runs
 from examples.style import GREY, new_figure, run
-from proofs.specialization.coverage import coverage_epochs, interval, rank_correlations
+from proofs.engine.statistics import mean_interval
+from proofs.specialization.coverage import coverage_epochs, rank_correlations
 
 
 # %%
@@ -41,7 +42,9 @@ def table(data: Mapping[str, Any]) -> str:
     """Mean rank correlation with its 95% interval."""
     rows = ["p     " + "".join(f"{f:>10}x          " for f in data["factors"])]
     for p, tau in zip(data["polarities"], data["tau"], strict=True):
-        rows.append(f"{p:<4g}  " + "".join(f"  {m:6.3f} +- {h:5.3f}    " for m, h in zip(*interval(tau), strict=True)))
+        rows.append(
+            f"{p:<4g}  " + "".join(f"  {m:6.3f} +- {h:5.3f}    " for m, h in zip(*mean_interval(tau), strict=True))
+        )
     return "\n".join(rows)
 
 
@@ -51,7 +54,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     left, right = figure.subplots(1, 2)
     spread = 0.06 * (np.arange(len(data["factors"])) - (len(data["factors"]) - 1) / 2)
     for j, factor in enumerate(data["factors"]):
-        mean, half = interval(data["tau"][:, j])
+        mean, half = mean_interval(data["tau"][:, j])
         style: dict[str, Any] = {"color": COLOURS[j], "marker": MARKERS[j]}
         left.errorbar(
             data["polarities"] + spread[j], mean, half, **style, ms=5, lw=1.2, capsize=3, label=f"{factor}x students"
@@ -98,7 +101,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def describe(data: Mapping[str, Any]) -> str:
     """The caption."""
-    mean, half = interval(data["tau"])
+    mean, half = mean_interval(data["tau"])
     control = (
         [f"{m:.2f} +- {h:.2f}" for m, h in zip(mean[0], half[0], strict=True)]
         if data["polarities"][0] == 0

@@ -1,11 +1,11 @@
-"""The order in which teacher nodes are covered: first epochs, rank correlations, confidence intervals."""
+"""The order in which teacher nodes are covered: first epochs, rank correlations."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import kendalltau, t
+from scipy.stats import kendalltau
 
-__all__ = ["coverage_epochs", "interval", "rank_correlations"]
+__all__ = ["coverage_epochs", "rank_correlations"]
 
 
 def coverage_epochs(best: np.ndarray, epochs: np.ndarray) -> np.ndarray:
@@ -20,10 +20,3 @@ def rank_correlations(epochs: np.ndarray) -> np.ndarray:
     index = np.arange(epochs.shape[-1])
     flat = [kendalltau(index, row).statistic for row in np.reshape(epochs, (-1, len(index)))]
     return np.nan_to_num(np.reshape(flat, epochs.shape[:-1]))
-
-
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the last axis and half the width of Student's confidence interval."""
-    count = values.shape[-1]
-    half = t.ppf((1 + level) / 2, count - 1) * values.std(axis=-1, ddof=1) / np.sqrt(count)
-    return values.mean(axis=-1), half

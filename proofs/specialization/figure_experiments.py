@@ -17,7 +17,8 @@ from solvers.dynamics.training.measures import best_student, best_teacher, evalu
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
-from .coverage import coverage_epochs, interval, rank_correlations
+from ..engine.statistics import mean_interval
+from .coverage import coverage_epochs, rank_correlations
 from .ensembles import DEVIATION, FACTORS, INPUTS, RATE, flow_of, stacked, students_of, teachers_of, train_pairs
 from .plane_runs import plane_runs, strongest_unaligned
 
@@ -229,7 +230,7 @@ def _measured_seven(effort: Effort) -> Outcome:
 def _order(effort: Effort) -> Outcome:
     d, e = Derivation(), _ensemble(effort)
     tau = rank_correlations(coverage_epochs(e.best, e.epochs))
-    mean, half = interval(tau)
+    mean, half = mean_interval(tau)
     for k, p in enumerate(e.polarities):
         shown = ", ".join(f"{m:.2f} +- {h:.2f} ({f}x)" for m, h, f in zip(mean[k], half[k], e.factors, strict=True))
         if p == 0:

@@ -12,7 +12,7 @@ from alignmath.kernels import gram
 from solvers.dynamics.wide_networks import grams, linearised, random_network
 
 from ..engine.claims import Effort
-from ..specialization.coverage import interval
+from ..engine.statistics import mean_interval
 from .long_descent import LongDescent, descend
 from .sampled_grams import sampled_top_grams
 
@@ -68,7 +68,7 @@ def input_size(shape: tuple[int, ...]) -> int | tuple[int, int]:
 
 def mean_with_interval(values: np.ndarray) -> tuple[float, float]:
     """Mean of independent values `(S,)` and the half-width of its 95% interval (Student)."""
-    mean, half = interval(values)
+    mean, half = mean_interval(values)
     return float(mean), float(half)
 
 
