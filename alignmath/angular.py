@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -43,11 +43,17 @@ _MOST_ANGLE = 2.0**32
 """Larger angles are refused: reduced modulo 2 pi they have no more than half the digits."""
 
 
-class Systems(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Systems:
     """A chunk of B systems `M rho = b`, batch last: their minors, and where equal angles make determinants exactly 0.
 
-    vanishing: `(B,)`, every determinant is 0 (two students coincide, or they outnumber the rank of the kernel).
-    aligned: `(m, B)`, the student is at the teacher's angle, so that its column of M is b.
+    - minors: `Minors`, of the matrices `[M | b]`
+    - vanishing: `(B,)`, every determinant is 0 (two students coincide, or they outnumber the rank of the kernel)
+    - aligned: `(m, B)`, the student is at the teacher's angle, so that its column of M is b
+
+    >>> _, chunks = COSINE.systems([[0.5, 1.0]])
+    >>> next(chunks).vanishing.shape
+    (1,)
     """
 
     minors: Minors
@@ -66,14 +72,21 @@ class Systems(NamedTuple):
 class AngularDistance:
     """The kernel on the circle of a continuous function of the angular distance.
 
-    function: f, from arrays of distances in `[0, pi]` (NumPy or torch) to arrays of the same shape.
-    name: how the function is called in messages and figures.
-    complement: f as a function of `pi - t`, if f is small near pi: it keeps the relative accuracy there.
-    coefficients: closed form of `fourier`, if known, from integer arrays n >= 0 to arrays.
-    ball: f in ball arithmetic, `flint.arb` to `flint.arb`, to decide signs that float64 cannot.
-    rank: number of non-zero Fourier coefficients, if finite: for m > rank every determinant is 0.
-    rounding: bound on the absolute error of a computed `F(x - y)`, in units of `2^-53 |f(0)|`: about `2 pi max|f'| /
-        f(0)` for the angles, plus the error of f itself.
+    - function: f, from arrays of distances in `[0, pi]` (NumPy or torch) to arrays of the same shape
+    - name: how the function is called in messages and figures
+    - complement: f as a function of `pi - t`, if f is small near pi: it keeps the relative accuracy there
+    - coefficients: closed form of `fourier`, if known, from integer arrays n >= 0 to arrays
+    - ball: f in ball arithmetic, `flint.arb` to `flint.arb`, to decide signs that float64 cannot
+    - rank: number of non-zero Fourier coefficients, if finite: for m > rank every determinant is 0
+    - rounding: bound on the absolute error of a computed `F(x - y)`, in units of `2^-53 |f(0)|`: about `2 pi max|f'| /
+      f(0)` for the angles, plus the error of f itself
+
+    >>> ARC_COSINE.name, round(ARC_COSINE.peak, 6)
+    ('sin t + (pi - t) cos t', 3.141593)
+    >>> ARC_COSINE.cramer_ratios([0.0, 2.0]).round(9)  # a student at the teacher's angle takes it all
+    array([1., 0.])
+    >>> ARC_COSINE.determinant_signs([1.0, 2.5])
+    array([ 1, -1], dtype=int8)
     """
 
     function: Callable[[Array], Array]
@@ -219,7 +232,7 @@ class AngularDistance:
         entry = {(i, i): values[0] for i in range(m)} | {(i, m): values[len(pairs) + 1 + i] for i in range(m)}
         for value, (i, j) in zip(values[1 : len(pairs) + 1], pairs, strict=True):
             entry[i, j] = entry[j, i] = value
-        rows = xp.reshape(xp.stack([entry[i, j] for i in range(m) for j in range(m + 1)]), (m, m + 1, -1))
+        matrices = xp.reshape(xp.stack([entry[i, j] for i in range(m) for j in range(m + 1)]), (m, m + 1, -1))
         vanishing = xp.zeros_like(angles[0]) > (0 if self.rank is None or m <= self.rank else -1)
         for i, j in pairs:
             vanishing = vanishing | (exact[i] == exact[j])
@@ -228,7 +241,7 @@ class AngularDistance:
                 "angles has coinciding students, where the gradient of these determinants cannot be computed. Move "
                 "them apart, or detach the angles"
             )
-        return Systems(maximal_minors(rows), vanishing, exact == 0)
+        return Systems(maximal_minors(matrices), vanishing, exact == 0)
 
     def _at(self, difference: Array) -> Array:
         """F at a difference of reduced angles."""
@@ -253,7 +266,11 @@ class AngularDistance:
 
 
 def reduced(angles: Array) -> Array:
-    """`angles` modulo 2 pi, in `[0, 2 pi]`; angles already there are returned to the bit."""
+    """`angles` modulo 2 pi, in `[0, 2 pi]`; angles already there are returned to the bit.
+
+    >>> float(reduced(np.array(7.0)).round(6))
+    0.716815
+    """
     xp = namespace(angles)
     if bool(xp.all((angles >= 0) & (angles < 2 * math.pi))):
         return angles
@@ -268,7 +285,11 @@ def reduced(angles: Array) -> Array:
 
 
 def exponential(rate: float = 1.0) -> AngularDistance:
-    """`f(t) = exp(-rate t)`, `rate > 0`; an angular-distance function."""
+    """`f(t) = exp(-rate t)`, `rate > 0`; an angular-distance function.
+
+    >>> float(exponential(2.0)(0.5).round(6))  # exp(-1)
+    0.367879
+    """
     rate = as_number(rate, "rate", above=True)
     return AngularDistance(
         lambda t: namespace(t).exp(-rate * t),
@@ -284,7 +305,11 @@ def exponential(rate: float = 1.0) -> AngularDistance:
 
 
 def triangle(width: float = 1.0, offset: float = 0.0) -> AngularDistance:
-    """`f(t) = offset + max(width - t, 0)`, `0 < width <= pi`, `offset >= 0`; an angular-distance function."""
+    """`f(t) = offset + max(width - t, 0)`, `0 < width <= pi`, `offset >= 0`; an angular-distance function.
+
+    >>> triangle(1.0)([0.0, 0.25, 2.0])
+    array([1.  , 0.75, 0.  ])
+    """
     width, offset = as_number(width, "width", above=True), as_number(offset, "offset")
     if width > math.pi:
         raise ValueError(f"width is {width}; expected at most pi")
@@ -304,7 +329,11 @@ def triangle(width: float = 1.0, offset: float = 0.0) -> AngularDistance:
 
 
 def von_mises(concentration: float = 1.0) -> AngularDistance:
-    """`f(t) = exp(concentration (cos t - 1))`, `concentration > 0`; an angular-distance function."""
+    """`f(t) = exp(concentration (cos t - 1))`, `concentration > 0`; an angular-distance function.
+
+    >>> von_mises(1.0)(math.pi).round(6)  # exp(-2)
+    np.float64(0.135335)
+    """
     concentration = as_number(concentration, "concentration", above=True)
 
     def coefficients(n: np.ndarray) -> np.ndarray:
@@ -323,7 +352,12 @@ def von_mises(concentration: float = 1.0) -> AngularDistance:
 
 def fourier_series(coefficients: Sequence[float]) -> AngularDistance:
     """The truncated series `F(t) = c_0 + 2 sum_{n >= 1} c_n cos nt` of the complex coefficients `c_0..c_N`, of any
-    signs."""
+    signs.
+
+    >>> series = fourier_series([1.0, 0.5])
+    >>> series(0.0), series.fourier([0, 1, 2])
+    (np.float64(2.0), array([1. , 0.5, 0. ]))
+    """
     series = np.asarray(as_floating(coefficients, "coefficients", least_ndim=1), dtype=float)
     if series.ndim != 1:
         raise ValueError(f"coefficients has shape {series.shape}; expected a sequence c_0..c_N")

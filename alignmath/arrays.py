@@ -42,7 +42,11 @@ SUM_BLOCK = 64
 
 
 def namespace(*arrays: Array) -> Any:
-    """The array namespace shared by `arrays`; a mixture of libraries is a `ValueError`."""
+    """The array namespace shared by `arrays`; a mixture of libraries is a `ValueError`.
+
+    >>> namespace(np.zeros(2)).__name__.split(".")[-1]
+    'numpy'
+    """
     try:
         return array_namespace(*arrays)
     except TypeError:
@@ -58,6 +62,14 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
     Python numbers, lists and integer arrays become float64; floating-point arrays keep their type. Raises
     `ValueError`, calling the argument `name`, for complex, empty, NaN or infinite input and for fewer than
     `least_ndim` dimensions, and for half precision, whose three digits these formulas would lose.
+
+    >>> as_floating([1, 2], "x")
+    array([1., 2.])
+    >>> try:
+    ...     as_floating([1.0, np.nan], "x")
+    ... except ValueError as error:
+    ...     print(error)
+    x[1] is nan; every entry must be finite
     """
     value: Any = given
     if not is_array_api_obj(given):
@@ -86,7 +98,11 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
 
 
 def as_order(value: Any, name: str, *, most: int, least: int = 0, why: str = "") -> int:
-    """`value` as a Python integer in `least..most`; anything else is a `ValueError` with what is allowed, and `why`."""
+    """`value` as a Python integer in `least..most`; anything else is a `ValueError` with what is allowed, and `why`.
+
+    >>> as_order(3, "n", most=10)
+    3
+    """
     try:
         order = operator.index(value)
     except TypeError:
@@ -97,7 +113,11 @@ def as_order(value: Any, name: str, *, most: int, least: int = 0, why: str = "")
 
 
 def as_number(value: Any, name: str, *, least: float = 0.0, above: bool = False) -> float:
-    """`value` as a finite Python float of at least `least` (strictly `above` it, if asked); else a `ValueError`."""
+    """`value` as a finite Python float of at least `least` (strictly `above` it, if asked); else a `ValueError`.
+
+    >>> as_number(1, "penalty", above=True)
+    1.0
+    """
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -129,7 +149,11 @@ def as_generator(seed: Any, name: str = "seed") -> np.random.Generator:
 
 
 def broadcast_batches(**shapes: Any) -> tuple[int, ...]:
-    """The common shape of the named batches; a `ValueError` that names them if there is none."""
+    """The common shape of the named batches; a `ValueError` that names them if there is none.
+
+    >>> broadcast_batches(students=(5, 1), teacher=(3,))
+    (5, 3)
+    """
     try:
         return np.broadcast_shapes(*(tuple(shape) for shape in shapes.values()))
     except ValueError:
@@ -143,6 +167,9 @@ def fixed_order_sum(values: Array, *, axis: int) -> Array:
     A library's own sum may add in another order when the other axes have another length; with this one a row of a batch
     has the same sum, to the bit, in any batch. It halves; on a CPU torch's own sum, which is faster, adds whole blocks
     of columns in one order, and serves where the last axis consists of such blocks (of at most `SUM_BLOCK`).
+
+    >>> fixed_order_sum(np.arange(6.0).reshape(3, 2), axis=0)
+    array([6., 9.])
     """
     if is_torch_array(values) and values.device.type == "cpu" and values.shape[-1] % SUM_BLOCK == 0:
         return values.sum(axis)
@@ -192,12 +219,20 @@ def keep_freed_memory() -> None:
     glibc hands freed blocks above a threshold back to the system, which then faults and clears every page again:
     half the time of such loops. Freeing one block raises the threshold to its size (mallopt(3), M_MMAP_THRESHOLD);
     this one is never touched.
+
+    >>> keep_freed_memory()
     """
     np.empty(31 << 17)
 
 
 def polar(vectors: Array, *, axis: int) -> tuple[Array, Array]:
-    """Lengths and directions of `vectors`, whose components lie along `axis` (first or last); zero has direction 0."""
+    """Lengths and directions of `vectors`, whose components lie along `axis` (first or last); zero has direction 0.
+
+    >>> lengths, directions = polar(np.array([[3.0, 4.0], [0.0, 0.0]]), axis=-1)
+    >>> lengths, directions
+    (array([5., 0.]), array([[0.6, 0.8],
+           [0. , 0. ]]))
+    """
     xp = namespace(vectors)
     squares = vectors * vectors
     total = fixed_order_sum(squares, axis=0) if axis == 0 else xp.sum(squares, axis=axis)
@@ -207,7 +242,11 @@ def polar(vectors: Array, *, axis: int) -> tuple[Array, Array]:
 
 
 def root(square: Array) -> Array:
-    """Square root whose derivative at 0 is 0, so that torch's gradients through equal vectors stay finite."""
+    """Square root whose derivative at 0 is 0, so that torch's gradients through equal vectors stay finite.
+
+    >>> root(np.array([4.0, 0.0]))
+    array([2., 0.])
+    """
     xp = namespace(square)
     positive = square > 0
     return xp.where(positive, xp.sqrt(xp.where(positive, square, xp.ones_like(square))), xp.zeros_like(square))
@@ -217,6 +256,12 @@ def require_nonzero(lengths: Array, name: str, why: str, *, among: Array | None 
     """Raise `ValueError` if a vector has zero length (where `among`, if given, is true).
 
     `lengths` has the shape of the stack of vectors; `why` completes the sentence and names the cure.
+
+    >>> try:
+    ...     require_nonzero(np.array([1.0, 0.0]), "hidden", "leave it out")
+    ... except ValueError as error:
+    ...     print(error)
+    hidden[1] is the zero vector; leave it out
     """
     xp = namespace(lengths)
     bad = lengths == 0
@@ -231,6 +276,8 @@ def require_resolved(vectors: Array, name: str, *, directions: bool = True) -> N
     digits (this only if `directions` are asked of it).
 
     In float64 lengths from 1e-146 to 1e146 pass, in float32 from 4e-16 to 3e15; and the zero vector.
+
+    >>> require_resolved(np.array([[3.0, 4.0]]), "x")
     """
     xp = namespace(vectors)
     info = xp.finfo(vectors.dtype)
@@ -249,7 +296,11 @@ def require_resolved(vectors: Array, name: str, *, directions: bool = True) -> N
 
 
 def value_only(values: Array) -> Array:
-    """`values` as a constant, through which torch's gradients do not flow."""
+    """`values` as a constant, through which torch's gradients do not flow.
+
+    >>> value_only(np.ones(2))
+    array([1., 1.])
+    """
     return values.detach() if is_torch_array(values) else values
 
 

@@ -72,6 +72,9 @@ def angle(x: Any, y: Any) -> Array:
     """Angle between vectors, accurate near 0 and pi, where the arccos of a cosine is not.
 
     x, y: `(..., d)`, not zero, broadcast against each other. Returns `(...)`, radians, in `[0, pi]`.
+
+    >>> angle([1.0, 0.0], [[1.0, 1e-9], [-1.0, 0.0]])  # an arccos of the cosine would give 0 for the first
+    array([1.00000000e-09, 3.14159265e+00])
     """
     x, y = _vectors(x, y)
     return angle_and_sine(*(_components(_unit(v, name)[0]) for v, name in ((x, "x"), (y, "y"))))[0]
@@ -84,6 +87,11 @@ def angle_and_sine(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
     In the plane, the difference of the polar angles and the cross product; otherwise Kahan's `2 atan(|x - y| / |x +
     y|)` and `|x - y| |x + y| / 2`: accurate to rounding everywhere, and exactly 0 for equal vectors. Unchecked:
     where a vector is zero the result means nothing.
+
+    >>> import numpy as np
+    >>> theta, sine = angle_and_sine([np.array([1.0]), np.array([0.0])], [np.array([0.6]), np.array([0.8])])
+    >>> sine, (np.cos(theta)).round(12)
+    (array([0.8]), array([0.6]))
     """
     xp = namespace(*x, *y)
     if len(x) == 2:
@@ -102,6 +110,14 @@ def pairwise_angles(vectors: Array, squares: Array, rows: int) -> tuple[Array, A
 
     vectors: `(d, n, ...)`, the batch last; squares: `(n, ...)`, their squared lengths, not 0 (any small number for the
     zero vector). Returns two arrays `(rows, n, ...)`; with a zero vector the area is 0 and the angle means nothing.
+
+    >>> import numpy as np
+    >>> vectors = np.array([[1.0, 0.0], [0.0, 2.0]])  # components first
+    >>> theta, area = pairwise_angles(vectors, np.sum(vectors**2, axis=0), 2)
+    >>> np.degrees(theta).round(9), area
+    (array([[ 0., 90.],
+           [90.,  0.]]), array([[0., 2.],
+           [2., 0.]]))
     """
     xp = namespace(vectors)
     lengths = xp.sqrt(squares)
@@ -116,7 +132,12 @@ def pairwise_angles(vectors: Array, squares: Array, rows: int) -> tuple[Array, A
 
 
 def complement(theta: Array) -> Array:
-    """`pi - theta` to full relative accuracy for every float `theta` in `[0, pi]`."""
+    """`pi - theta` to full relative accuracy for every float `theta` in `[0, pi]`.
+
+    >>> import numpy as np
+    >>> float(complement(np.float64(math.pi)))  # what the float lacks of pi
+    1.2246467991473532e-16
+    """
     return (math.pi - theta) + PI_LOW
 
 
@@ -125,6 +146,10 @@ def complement_profile(s: Array) -> Array:
 
     It is `integral_0^s a sin(a) da`, which vanishes like `s^3 / 3`. One polynomial serves on the whole interval: its
     terms cancel by less than a factor of 8, at pi.
+
+    >>> import numpy as np
+    >>> complement_profile(np.array([1e-5, math.pi])) / np.array([1e-15 / 3, math.pi])
+    array([1., 1.])
     """
     square = s * s
     series = _SERIES[-1]
@@ -143,6 +168,9 @@ def relu_moment(p: int, q: int, theta: Any) -> Array:
     Up to a right angle: Stein's lemma, `E[u g] = E[dg/du] + cos(theta) E[dg/dv]`, lowers the orders and every term is
     positive. Beyond it: `B(p+1, q+1) sin^(p+q+1)(theta) 2F1(p+1, q+1; (p+q+3)/2; cos^2(theta/2))`, a series of
     positive terms. Cho and Saul 2009 have the case p = q. Raises `ValueError` for other orders or angles.
+
+    >>> relu_moment(1, 1, [0.0, math.pi / 2, math.pi]).round(6)  # E[relu(u) relu(v)]: 1/2, 1/(2 pi), 0
+    array([0.5     , 0.159155, 0.      ])
     """
     p = as_order(p, "p", most=MOST_ORDER, why=_OVERFLOW)
     q = as_order(q, "q", most=MOST_ORDER, why=_OVERFLOW)
@@ -179,6 +207,9 @@ def arc_cosine_profile(n: int, theta: Any) -> Array:
     """`J_n(theta)`, the angular part of the arc-cosine kernel of order n (Cho and Saul 2009, eq. (4)); `J_1` is f.
 
     theta: any shape, radians, in `[0, pi]`. `J_n = 2 pi E[u_+^n v_+^n]`; n from 0 to 150.
+
+    >>> arc_cosine_profile(1, [0.0, math.pi / 2]).round(6)  # f(0) = pi, f(pi/2) = 1
+    array([3.141593, 1.      ])
     """
     return 2 * math.pi * relu_moment(n, n, theta)
 
@@ -190,6 +221,9 @@ def arc_cosine_kernel(n: int, x: Any, y: Any) -> Array:
     x, y: `(..., d)`, broadcast against each other (`x[:, None, :], y[None, :, :]` gives a Gram matrix). Returns
     `(...)`. For n = 0 the vectors need a direction: zero ones raise `ValueError`. For n >= 1 they give 0. Raises
     `ValueError`, too, where the value overflows.
+
+    >>> round(float(arc_cosine_kernel(1, [3.0, 4.0], [3.0, 4.0])), 9)  # |x|^2
+    25.0
     """
     n = as_order(n, "n", most=MOST_ORDER // 2, why=_OVERFLOW)
     x, y = _vectors(x, y)
@@ -209,6 +243,9 @@ def step_relu_vector(w: Any, v: Any) -> Array:
 
     w, v: `(..., d)`, broadcast against each other; w not zero. Returns `(..., d)`.
     (Alignment paper, eq. (1), with the constant corrected: claim `alignment.eq1.mended`.)
+
+    >>> step_relu_vector([0.0, 1.0], [2.0, 0.0]).round(6)  # at a right angle v / 4 + |v| w / (2 pi)
+    array([0.5    , 0.31831])
     """
     w, v = _vectors(w, v, "w", "v")
     w_unit, _ = _unit(w, "w")
@@ -222,6 +259,10 @@ def step_step_matrix(w: Any, v: Any) -> Array:
 
     p and q are the unit vectors along the sum and the difference of `w/|w|` and `v/|v|`. w, v: `(..., d)`, not
     zero, broadcast against each other. Aligned: I/2; antipodal: 0.
+
+    >>> step_step_matrix([1.0, 0.0], [1.0, 0.0])
+    array([[0.5, 0. ],
+           [0. , 0.5]])
     """
     w, v = _vectors(w, v, "w", "v")
     xp = namespace(w, v)
