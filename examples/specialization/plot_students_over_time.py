@@ -53,10 +53,10 @@ def shifted(track: np.ndarray, final: int) -> bool:
 
 def draw(data: Mapping[str, Any]) -> Figure:
     """A row for each seed, a column for each of the strongest teacher nodes."""
-    found, epochs = data["correlation"], data["epochs"]
-    figure = new_figure(12, 2.5 * len(found) + 0.9)
-    axes = figure.subplots(len(found), _SHOWN, sharex=True, sharey=True, squeeze=False)
-    for row, tracks, flows in zip(axes, found, data["flow"], strict=True):
+    correlation, epochs = data["correlation"], data["epochs"]
+    figure = new_figure(12, 2.5 * len(correlation) + 0.9)
+    axes = figure.subplots(len(correlation), _SHOWN, sharex=True, sharey=True, squeeze=False)
+    for row, tracks, flows in zip(axes, correlation, data["flow"], strict=True):
         ends = tracks[-1].argmax(axis=0)
         good = tracks[-1].max(axis=0) > 0.9
         for k, panel in enumerate(row):
@@ -83,15 +83,16 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def describe(data: Mapping[str, Any]) -> str:
     """The caption."""
-    found = data["correlation"]
+    correlation = data["correlation"]
     ends = [
-        [int(np.sum((t[-1].argmax(axis=0) == k) & (t[-1].max(axis=0) > 0.95))) for k in range(_NODES)] for t in found
+        [int(np.sum((t[-1].argmax(axis=0) == k) & (t[-1].max(axis=0) > 0.95))) for k in range(_NODES)]
+        for t in correlation
     ]
     shifts = [
         sum(shifted(t[:, :, n], int(t[-1, :, n].argmax())) for n in range(t.shape[-1]) if t[-1, :, n].max() > 0.9)
-        for t in found
+        for t in correlation
     ]
-    return f"Student nodes (of {found.shape[-1]}) that cover each teacher node at the end, by seed: {ends}. Of those that end above 0.9, {shifts} went after a stronger one first."
+    return f"Student nodes (of {correlation.shape[-1]}) that cover each teacher node at the end, by seed: {ends}. Of those that end above 0.9, {shifts} went after a stronger one first."
 
 
 def main(argv: list[str] | None = None) -> None:

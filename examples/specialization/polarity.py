@@ -29,15 +29,15 @@ def polarity_flows(quick: bool, state: Path | None = None) -> dict[str, np.ndarr
         file = state / f"flow-p{polarity:g}-{factor}x-{seed}.npz" if state else None
         if file is not None and file.exists():
             with np.load(file) as stored:
-                found = dict(stored)
+                curves = dict(stored)
         else:
             flow = flow_of(20, polarity, factor, seed, epochs, samples=QUICK_SAMPLES if quick else SAMPLES)
-            found = {"best": flow.correlations.max(axis=-1), "loss": flow.loss}
+            curves = {"best": flow.correlations.max(axis=-1), "loss": flow.loss}
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(file, **found)
-        best.append(found["best"])
-        loss.append(found["loss"])
+                np.savez(file, **curves)
+        best.append(curves["best"])
+        loss.append(curves["loss"])
     shape = (len(polarities), len(factors), seeds)
     return {
         "epochs": np.array(epochs),

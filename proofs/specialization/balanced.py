@@ -128,15 +128,15 @@ def _balance_attack(effort: Effort) -> Attack:
         hidden, fan_out = rng.standard_normal((m, dimension)), rng.standard_normal((outputs, m))
         fan_out *= np.linalg.norm(hidden, axis=1) / np.linalg.norm(fan_out, axis=0)
         teacher = DeepReLU((rng.standard_normal((teachers, dimension)), rng.standard_normal((outputs, teachers))))
-        found = population_flow(
+        flow = population_flow(
             DeepReLU((hidden, fan_out)),
             teacher,
             np.linspace(0, 10, 6),
             relative_tolerance=1e-10,
             absolute_tolerance=1e-12,
         )
-        lengths = np.linalg.norm(found.students.weights[0], axis=-1)
-        errors.append(np.max(np.abs(lengths - np.linalg.norm(found.students.weights[1], axis=-2)) / (1 + lengths)))
+        lengths = np.linalg.norm(flow.students.weights[0], axis=-1)
+        errors.append(np.max(np.abs(lengths - np.linalg.norm(flow.students.weights[1], axis=-2)) / (1 + lengths)))
     return errors_below("flows of random balanced networks to time 10, seed 611: relative imbalance", errors, 1e-7)
 
 

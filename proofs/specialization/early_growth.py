@@ -155,8 +155,8 @@ def _remainder_attack(effort: Effort) -> Attack:
         pull_u = (along * psi) @ teacher.weights[0] + np.sum(along * own * target, axis=1, keepdims=True) * u
         pull_v = moments @ teacher.weights[1].T
         bound = np.sum(lengths**2) / 2
-        for found, pull, unit_vector in ((moved[0], pull_u, u), (moved[1], pull_v, v)):
-            rest = found - pull
+        for moment, pull, unit_vector in ((moved[0], pull_u, u), (moved[1], pull_v, v)):
+            rest = moment - pull
             growth = np.sum(rest * unit_vector, axis=1, keepdims=True)
             margins += [bound - np.abs(growth), bound - np.linalg.norm(rest - growth * unit_vector, axis=1)]
         margins[-4:] = [np.ravel(margin) / bound + 1e-9 for margin in margins[-4:]]
@@ -172,8 +172,8 @@ def _measured(effort: Effort) -> Outcome:
     times, first, ordered = np.linspace(0, 200, 201), 0, []
     for _ in range(runs):
         teacher = strengths_in_order(rng, teachers, (8, 6), 1.0)
-        found = population_flow(small_student(rng, 20, (8, 6), 1e-3), teacher, times, relative_tolerance=1e-6)
-        seen = np.asarray(covered(found.correlations))
+        flow = population_flow(small_student(rng, 20, (8, 6), 1e-3), teacher, times, relative_tolerance=1e-6)
+        seen = np.asarray(covered(flow.correlations))
         when = np.where(seen.any(axis=0), times[np.argmax(seen, axis=0)], np.inf)
         first += bool(when[0] == when.min())
         ordered.append(when[:-1] <= when[1:])

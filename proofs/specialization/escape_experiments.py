@@ -84,10 +84,10 @@ def _measured_fixed(effort: Effort) -> Outcome:
     epsilons = 10.0 ** -np.arange(1, least + 1)
     rows = []
     for epsilon in epsilons:
-        found = escape_integrals(epsilon, _DELTA)
-        predicted = float(formulas.fixed_escape_time(found.grown, 0.7, 1, 1))
+        integrals = escape_integrals(epsilon, _DELTA)
+        predicted = float(formulas.fixed_escape_time(integrals.grown, 0.7, 1, 1))
         time, length = escape_time(TwoLayer(_opposite(epsilon, 0.7)), 1.02 * predicted, train_output=False)
-        rows.append((time, predicted, length, 0.7 * np.exp(found.growth - predicted / 2)))
+        rows.append((time, predicted, length, 0.7 * np.exp(integrals.growth - predicted / 2)))
     times, exact, lengths, short = np.array(rows, dtype=float).T
     slope = np.polyfit(np.log(1 / epsilons[1:]), times[1:], 1)[0]
     slow = 2 * np.pi * escape_integrals(1e-3, _DELTA).plain

@@ -122,14 +122,14 @@ def sample_directions(student: ExactNetwork, teacher: ExactNetwork, x: Sequence[
     """`U_l = f_{l-1}(x) g_l(x)^T` of every layer, with a last row for the bias where the layer has one: minus the gradient at x."""
     values, gates = student.activations(x)
     g = teacher(x) - values[-1]
-    found: list[np.ndarray] = []
+    directions: list[np.ndarray] = []
     for layer in range(student.depth + 1, 0, -1):
         below = values[layer - 1]
         below = below if student.biases[layer - 1] is None else exact([*below, 1])
-        found.append(formulas.batch_direction(below[:, None], g[:, None]))
+        directions.append(formulas.batch_direction(below[:, None], g[:, None]))
         if layer > 1:
             g = formulas.backward(_diagonal(gates[layer - 2]), student.weights[layer - 1].T, g)
-    return found[::-1]
+    return directions[::-1]
 
 
 def cells(networks: Sequence[ExactNetwork], low: Any, high: Any) -> list[Fraction]:
@@ -161,8 +161,8 @@ def is_critical(
     chosen = range(1, student.depth + 2) if layers is None else layers
     for p, q in pairwise(cells([student, teacher], low, high)):
         for share in (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)):
-            found = sample_directions(student, teacher, [p + share * (q - p)])
-            if any(np.any(found[layer - 1] != 0) for layer in chosen):
+            sampled = sample_directions(student, teacher, [p + share * (q - p)])
+            if any(np.any(sampled[layer - 1] != 0) for layer in chosen):
                 return False
     return True
 

@@ -117,7 +117,7 @@ def _measured_five(effort: Effort) -> Outcome:
 def _start(effort: Effort) -> Outcome:
     d = Derivation()
     seeds, last = range(effort.count(2, 8)), effort.count(8, 100)
-    found = {}
+    by_factor = {}
     for factor in (2, 10):
         students = stacked([students_of(20, factor, seeds, scale) for scale in (0.1, 1.0)])
         runs = train(
@@ -125,10 +125,13 @@ def _start(effort: Effort) -> Outcome:
             epochs=last, optimizer=SGD(RATE), loss="mean_squared", seed=np.broadcast_to(np.array(seeds), students.batch),
             measures=Measures([evaluation_loss, best_student], samples=2_000), dtype="float32",
         )  # fmt: skip
-        found[factor] = runs.measured["evaluation_loss"][-1], (runs.measured["best_student"][-1] > 0.95).sum(axis=-1)
+        by_factor[factor] = (
+            runs.measured["evaluation_loss"][-1],
+            (runs.measured["best_student"][-1] > 0.95).sum(axis=-1),
+        )
     for place, name in ((0, "a tenth of torch.nn's initial weights"), (1, "torch.nn's initial weights")):
-        narrow, wide = (found[f][0][place].mean() for f in (2, 10))
-        counts = [f"{found[f][1][place].mean():.1f}" for f in (2, 10)]
+        narrow, wide = (by_factor[f][0][place].mean() for f in (2, 10))
+        counts = [f"{by_factor[f][1][place].mean():.1f}" for f in (2, 10)]
         better = wide < 1.2 * narrow if place == 0 else wide > narrow
         d.measurement(
             name,
@@ -151,13 +154,13 @@ def _students(effort: Effort) -> tuple[np.ndarray, np.ndarray]:
 
 def _text_six(effort: Effort) -> Outcome:
     d = Derivation()
-    found, _ = _students(effort)
-    covers = (found[-1] > 0.95).sum(axis=-1)
-    first = coverage_epochs(np.moveaxis(found.max(axis=-1), 0, 1), np.arange(len(found)))
+    correlation, _ = _students(effort)
+    covers = (correlation[-1] > 0.95).sum(axis=-1)
+    first = coverage_epochs(np.moveaxis(correlation.max(axis=-1), 0, 1), np.arange(len(correlation)))
     d.measurement(
         "more students for the strongest node, and earlier",
         bool(covers[:, 0].mean() > covers[:, 1:5].mean() and np.median(first[:, 0]) < np.median(first[:, 4])),
-        f"10 teacher nodes, p = 1, 2x students, {len(covers)} seeds, {len(found) - 1} epochs. Students covering each node at the end, mean over seeds: {', '.join(f'{c:.1f}' for c in covers.mean(axis=0))}. Median epoch of coverage of node 1: {np.median(first[:, 0]):g}; of node 5: {np.median(first[:, 4]):g}.",
+        f"10 teacher nodes, p = 1, 2x students, {len(covers)} seeds, {len(correlation) - 1} epochs. Students covering each node at the end, mean over seeds: {', '.join(f'{c:.1f}' for c in covers.mean(axis=0))}. Median epoch of coverage of node 1: {np.median(first[:, 0]):g}; of node 5: {np.median(first[:, 4]):g}.",
     )
     return d.measured(
         f"the strongest node is covered first (epoch {np.median(first[:, 0]):g} against {np.median(first[:, 4]):g} for the fifth) and by most students"
@@ -166,9 +169,9 @@ def _text_six(effort: Effort) -> Outcome:
 
 def _measured_six(effort: Effort) -> Outcome:
     d = Derivation()
-    found, flow = _students(effort)
+    correlation, flow = _students(effort)
     shifts = 0
-    for run in np.moveaxis(found, 1, 0):
+    for run in np.moveaxis(correlation, 1, 0):
         ends, value = run[-1].argmax(axis=0), run[-1].max(axis=0)
         for n in np.flatnonzero(value > 0.9):
             nearest, height = run[:, :, n].argmax(axis=1), run[:, :, n].max(axis=1)
@@ -176,9 +179,9 @@ def _measured_six(effort: Effort) -> Outcome:
     d.measurement(
         "focus shifts",
         shifts >= 1,
-        f"{shifts} student nodes, over {found.shape[1]} seeds, end with a correlation above 0.9 with one teacher node after having been nearest to a stronger one, above 0.5.",
+        f"{shifts} student nodes, over {correlation.shape[1]} seeds, end with a correlation above 0.9 with one teacher node after having been nearest to a stronger one, above 0.5.",
     )
-    apart = float(np.median(np.abs(found[:, 0] - flow)))
+    apart = float(np.median(np.abs(correlation[:, 0] - flow)))
     d.measurement(
         "the gradient flow",
         apart < 0.05,
@@ -298,7 +301,7 @@ def _fan_outs(effort: Effort) -> dict[int, _FanOuts]:
     """By width: 10 teacher nodes, p = 1, from torch.nn's initial weights."""
     factors, seeds, last = ((5,), range(2), 16) if effort is Effort.QUICK else (FACTORS, range(8), 100)
     x = Gaussian(INPUTS, DEVIATION).sample(np.random.default_rng(503), 4_000)
-    found = {}
+    by_factor = {}
     for factor in factors:
         runs = train_pairs(
             10, 1.0, factor, seeds,
@@ -312,8 +315,8 @@ def _fan_outs(effort: Effort) -> dict[int, _FanOuts]:
         share = np.mean(np.sum(weak(x) ** 2, axis=-1), axis=-1) / np.mean(
             np.sum(runs.students(x) ** 2, axis=-1), axis=-1
         )
-        found[factor] = _FanOuts(correlation, norm, norm * np.linalg.norm(runs.students.weights[0], axis=-1), share)
-    return found
+        by_factor[factor] = _FanOuts(correlation, norm, norm * np.linalg.norm(runs.students.weights[0], axis=-1), share)
+    return by_factor
 
 
 def _text_three(effort: Effort) -> Outcome:

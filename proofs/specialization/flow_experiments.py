@@ -33,7 +33,7 @@ def rate_errors(path: SymmetricPath, target: np.ndarray, weights: np.ndarray, ep
     pairs = [(0, k) for k in range(1, len(n))]
     gaps = squares[0] - squares
     cosines = u @ target
-    found = {
+    differences = {
         "(63)": _derivative(np.log(lengths)) - own,
         "(64)": [
             _derivative(np.log(lengths[:, i] / lengths[:, k])) - formulas.log_ratio_rate(own[i], own[k])
@@ -43,19 +43,19 @@ def rate_errors(path: SymmetricPath, target: np.ndarray, weights: np.ndarray, ep
         "(66)": rate - formulas.feedback_rate(squares, own, change),
     }
     if eps == 0:
-        found["(67)"] = rate - formulas.symmetric_rate(squares, own, S)
-        found["(68)"] = [rate[i] - rate[k] - formulas.difference_rate(own[i], own[k], S) for i, k in pairs]
+        differences["(67)"] = rate - formulas.symmetric_rate(squares, own, S)
+        differences["(68)"] = [rate[i] - rate[k] - formulas.difference_rate(own[i], own[k], S) for i, k in pairs]
     else:
-        found["(69), mended"] = [
+        differences["(69), mended"] = [
             rate[0]
             - rate[k]
             - formulas.broken_rate(own[0], own[k], S, gaps[k], eps, weights[0] * n[0], cosines[0], cosines[k])
             for _, k in pairs
         ]
-        found["(69), printed"] = [
+        differences["(69), printed"] = [
             rate[0] - rate[k] - formulas.printed_broken_rate(own[0], own[k], S, gaps[k]) for _, k in pairs
         ]
-    return {name: float(np.max(np.abs(error), initial=0.0)) / scale for name, error in found.items()}
+    return {name: float(np.max(np.abs(error), initial=0.0)) / scale for name, error in differences.items()}
 
 
 def _measured_rates(effort: Effort) -> Outcome:

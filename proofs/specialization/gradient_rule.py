@@ -97,8 +97,8 @@ def _autograd_attack(effort: Effort) -> tuple[Attack, Attack]:
     )
 
 
-def _relative(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.abs(found - expected).max() / (1 + np.abs(found).max()))
+def _relative(computed: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(computed - expected).max() / (1 + np.abs(computed).max()))
 
 
 def _numpy(tensor: Any) -> np.ndarray:

@@ -176,12 +176,12 @@ def _determined(seed: int) -> int:
     rng = np.random.default_rng([813, seed])
     dimension = 1 + seed % 3
     nodes = random_nodes(rng, 6 if dimension > 1 else 4, dimension)
-    found = {j: pair for j in range(len(nodes)) if (pair := _across(nodes, j))}
+    pairs = {j: pair for j in range(len(nodes)) if (pair := _across(nodes, j))}
     points = [[Fraction(int(i == k), 2) for k in range(dimension)] for i in range(dimension + 1)]
-    for x, step in found.values():
+    for x, step in pairs.values():
         points += [[p + s * v for p, v in zip(x, step, strict=True)] for s in (-1, 0, 1)]
     null = _rational(_columns(nodes, points)).nullspace().to_Matrix()
-    return len(found) if all(null[i, j] == 0 for i in range(null.rows) for j in found) else -1
+    return len(pairs) if all(null[i, j] == 0 for i in range(null.rows) for j in pairs) else -1
 
 
 def _isolated_attack(effort: Effort) -> Attack:
@@ -198,10 +198,10 @@ def _isolated_attack(effort: Effort) -> Attack:
             x, step = pair
             c = [Fraction(int(v)) for v in rng.integers(-4, 5, len(nodes) + dimension + 1)]
             h = lambda point: sum(p * v for p, v in zip(c, _columns(nodes, [list(point)])[0], strict=True))  # noqa: E731, B023
-            found = formulas.second_difference(h, exact(x), exact(step))
+            difference = formulas.second_difference(h, exact(x), exact(step))
             expected = c[j] * sum(s * w for s, w in zip(step, nodes[j][:-1], strict=True))
             off = min(abs(float(node_value(node, x))) for k, node in enumerate(nodes) if k != j)
-            margins.append(off if found == expected else -1.0)
+            margins.append(off if difference == expected else -1.0)
     return none_below(
         "5 to 8 nodes with small integer weights in 1 to 3 dimensions, seed 814: distance from other boundaries, second difference exact",
         margins,

@@ -50,19 +50,19 @@ def least_residual(fixed: np.ndarray, masses: np.ndarray, free: np.ndarray) -> L
     target = values[:, : len(fixed)] @ masses
     columns = np.column_stack([values[:, len(fixed) :], x, np.ones(len(x))])
     height = np.ones((len(x), 1))
-    found = linprog(
+    solution = linprog(
         np.eye(columns.shape[1] + 1)[-1],
         np.block([[columns, -height], [-columns, -height]]),
         np.concatenate([-target, target]),
         bounds=(None, None),
         method="highs-ds",
     )
-    if found.status != 0:
-        raise CheckFailed(f"the linear program ended with status {found.status}: {found.message}")
-    multipliers = np.subtract(*np.split(found.ineqlin.marginals, 2))
+    if solution.status != 0:
+        raise CheckFailed(f"the linear program ended with status {solution.status}: {solution.message}")
+    multipliers = np.subtract(*np.split(solution.ineqlin.marginals, 2))
     # a signed measure on the vertices that the free columns do not see: no combination of them brings max |h| below its value
     blind = multipliers - columns @ np.linalg.lstsq(columns, multipliers, rcond=None)[0]
-    return LeastResidual(float(found.x[-1]), float(abs(blind @ target) / np.abs(blind).sum()), found.x[:-1])
+    return LeastResidual(float(solution.x[-1]), float(abs(blind @ target) / np.abs(blind).sum()), solution.x[:-1])
 
 
 def around(node: np.ndarray, turns: np.ndarray, shifts: np.ndarray) -> np.ndarray:
@@ -91,9 +91,9 @@ def _measured(effort: Effort) -> Outcome:
             teacher = around(
                 np.array([1.0, 0, rng.uniform(-0.5, 0.5)]), np.array([rng.uniform(-np.pi, np.pi)]), np.zeros(1)
             )[0]
-            found = least_residual(teacher[None], np.ones(1), around(teacher, angle * turns, angle * shifts))
-            sizes.append(found.size)
-            gaps.append(found.size / found.lower - 1)
+            residual = least_residual(teacher[None], np.ones(1), around(teacher, angle * turns, angle * shifts))
+            sizes.append(residual.size)
+            gaps.append(residual.size / residual.lower - 1)
         slope, error = _slope(np.log(sizes), np.log(np.sin(apart)))
         d.measurement(
             name,

@@ -104,8 +104,8 @@ def _program_attack(effort: Effort) -> Attack:
         free = np.vstack(
             [ours, *(around(t, rng.normal(size=2) * scale, rng.normal(size=2) * scale) for t in teachers[1:])]
         )
-        found = least_residual(teachers, np.ones(len(teachers)), free)
-        reach = 4.0001 * found.size
+        residual = least_residual(teachers, np.ones(len(teachers)), free)
+        reach = 4.0001 * residual.size
         if reach >= 1:
             continue
         total, sine = len(teachers) + len(free), np.abs(free[:, 1])

@@ -57,10 +57,10 @@ def _planks(effort: Effort) -> Outcome:
         r"$\|y\|\le\sum_ih_i$. If $\Sigma=\sum_ih_i<r$, raise all $h_i$ by the factor $(r+\Sigma)/2\Sigma>1$: their sum is still below $r$, so $y$ lies inside the ball and outside of the closed planks $|u_i\cdot y-m_i|\le h_i$.",
         shown=r"\Sigma\,\frac{r+\Sigma}{2\Sigma}=\frac{r+\Sigma}2<r",
     )
-    found = [_plank_case(seed) for seed in range(40)]
+    cases = [_plank_case(seed) for seed in range(40)]
     d.certificate(
         "instances, exactly",
-        all(found),
+        all(cases),
         r"40 sets of two to five planks with rational unit vectors in 2 to 4 dimensions: the point with the largest $F$ is in none of them and $\|y\|^2\le(\sum_ih_i)^2$.",
         reason="rationals",
     )

@@ -81,9 +81,9 @@ def _frequency_attack(effort: Effort) -> Attack:
         student = DeepReLU((first, *(law((count, q, p)) for p, q in itertools.pairwise(widths[1:]))))
         teacher = DeepReLU(tuple(np.abs(rng.standard_normal((q, p))) for p, q in itertools.pairwise(widths)))
         x = _input_seen(student.weights[0][0], teacher)
-        found = mixture(student, teacher, x[None], 1).a[:, 0]
-        nonzero = np.all(found != 0, axis=(1, 2)).astype(float)
-        if not np.array_equal(nonzero, np.any(found != 0, axis=(1, 2))):
+        mixed = mixture(student, teacher, x[None], 1).a[:, 0]
+        nonzero = np.all(mixed != 0, axis=(1, 2)).astype(float)
+        if not np.array_equal(nonzero, np.any(mixed != 0, axis=(1, 2))):
             raise CheckFailed(f"{name}: some entries of A_1 are 0 and others are not")
         expected = float(formulas.alive_probability(hidden))
         rows.append((nonzero.mean(), nonzero.std() / count**0.5, expected, expected))

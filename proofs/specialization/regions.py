@@ -106,7 +106,7 @@ def _corollary_one(effort: Effort) -> Outcome:
     values = [{_key(net.top_down([p + s * (q - p)], 1)) for s in shares} for p, q in itertools.pairwise(points)]
     d.certificate(
         "an example cut exactly",
-        all(len(found) == 1 for found in values) and len(set().union(*values)) > 2,
+        all(len(keys) == 1 for keys in values) and len(set().union(*values)) > 2,
         rf"A network of three layers of weights on $(-8,8)$: {len(points) - 1} intervals without a change of gates, $V_1$ constant on each, {len(set().union(*values))} values in all.",
         reason="rationals",
     )
@@ -142,8 +142,8 @@ def _pattern_attack(effort: Effort) -> Attack:
         active = np.concatenate([part > 0 for net in (student, teacher) for part in net.activations(x)[1:-1]], axis=1)
         _, first, index = np.unique(active, axis=0, return_index=True, return_inverse=True)
         patterns += len(first)
-        found = mixture(student, teacher, x, 1)
-        for values in (found.a, found.b, top_down(student, x, 1).matrix):
+        mixed = mixture(student, teacher, x, 1)
+        for values in (mixed.a, mixed.b, top_down(student, x, 1).matrix):
             errors.append(np.abs(values - values[first[index.ravel()]]).max() / (1 + np.abs(values).max()))
     if patterns < 5 * effort.count(10, 200):
         raise CheckFailed(f"only {patterns} activation patterns came up: the attack tries nothing")

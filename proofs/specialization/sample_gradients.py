@@ -119,7 +119,7 @@ def _printed_noise(effort: Effort) -> Outcome:
     top = sample_directions(_silent(), teacher, [1])[1]
     d.certificate(
         "batch sums are at most 1",
-        all(_largest(found) <= 1 for found in sums) and [teacher([x])[0] for x in (1, 2, 3)] == [first, others, others],
+        all(_largest(total) <= 1 for total in sums) and [teacher([x])[0] for x in (1, 2, 3)] == [first, others, others],
         r"$\epsilon=1$, samples $1,2,3$, batches of $B=2$, teacher values $\frac32,-\frac12,-\frac12$, a student whose node is silent there, with an output bias of 0: in every layer $\|\sum_{i\in\text{batch}}U_i\|_\infty\le1$.",
         reason="rationals; all batches, all layers",
     )
@@ -133,7 +133,7 @@ def _printed_noise(effort: Effort) -> Outcome:
     teacher = _teacher_with(mean_first, mean_others)
     d.certificate(
         "for means the first bound fails too",
-        all(_largest(found) / 2 <= 1 for found in _batch_sums(teacher, 3, 2)) and bool(teacher([1])[0] == 3),
+        all(_largest(total) / 2 <= 1 for total in _batch_sums(teacher, 3, 2)) and bool(teacher([1])[0] == 3),
         r"With means over the batch, as in equation (1), teacher values $3,-1,-1$ keep $\|\dot W_l\|_\infty\le1$, while $\|U_1\|_\infty=3>2\epsilon$.",
         reason="rationals",
     )
@@ -195,7 +195,7 @@ def _attains(samples: int, batch: int) -> bool:
     first, others = (Fraction(v) for v in formulas.extremal_entries(batch, 1))
     teacher = _teacher_with(first, others)
     direction = sample_directions(_silent(), teacher, [1])
-    bounded = all(_largest(found) <= 1 for found in _batch_sums(teacher, samples, batch))
+    bounded = all(_largest(total) <= 1 for total in _batch_sums(teacher, samples, batch))
     return bounded and _largest(direction) == abs(direction[1][-1, 0]) == Fraction(formulas.sum_noise_constant(batch))
 
 
@@ -208,8 +208,8 @@ def _noise_attack(effort: Effort) -> Attack:
         for k in range(1, n):
             rows = np.array([[float(i in c) for i in range(n)] for c in itertools.combinations(range(n), k)])
             both = np.concatenate([rows, -rows])
-            found = linprog(-np.eye(n)[0], both, np.ones(len(both)), bounds=(None, None), method="highs")
-            errors.append(abs(-found.fun - float(formulas.sum_noise_constant(k))) if found.status == 0 else np.inf)
+            optimum = linprog(-np.eye(n)[0], both, np.ones(len(both)), bounds=(None, None), method="highs")
+            errors.append(abs(-optimum.fun - float(formulas.sum_noise_constant(k))) if optimum.status == 0 else np.inf)
     return errors_below(
         "largest u_1 by linear programming, N up to 6 (9 at full effort), every B < N, against 2 - 1/B", errors, 1e-9
     )

@@ -54,12 +54,12 @@ def symmetric_path(
         state = flat.reshape(students.shape)
         return (np.linalg.norm(state, axis=1)[:, None] * residuals(state)[0]).ravel()
 
-    found = solve_ivp(
+    solution = solve_ivp(
         slope, (times[0], times[-1]), students.ravel(), "DOP853", times, rtol=1e-12, atol=1e-14 * np.abs(students).max()
     )
-    if found.status != 0:
-        raise ArithmeticError(f"the integration failed: {found.message}")
-    path = found.y.T.reshape(-1, *students.shape)
+    if solution.status != 0:
+        raise ArithmeticError(f"the integration failed: {solution.message}")
+    path = solution.y.T.reshape(-1, *students.shape)
     own, common = residuals(path)
     return SymmetricPath(times, path, own, common)
 

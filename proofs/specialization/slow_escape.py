@@ -48,8 +48,8 @@ def escape_integrals(epsilon: float, delta_0: float) -> EscapeIntegrals:
         x = np.exp(u)
         return [1 / np.sin(x), np.exp(state[2]) / np.sin(x), 1 - x / np.tan(x)]
 
-    found = solve_ivp(slope, (np.log(epsilon), np.log(delta_0)), [0, 0, 0], "DOP853", rtol=1e-12, atol=1e-13)
-    return EscapeIntegrals(*(float(value) for value in found.y[:, -1]))
+    solution = solve_ivp(slope, (np.log(epsilon), np.log(delta_0)), [0, 0, 0], "DOP853", rtol=1e-12, atol=1e-13)
+    return EscapeIntegrals(*(float(value) for value in solution.y[:, -1]))
 
 
 def _sine_bounds(d: Derivation) -> None:
@@ -261,10 +261,14 @@ def _growth_attack(effort: Effort) -> Attack:
     for _ in range(effort.count(30, 1_000)):
         delta_0 = rng.uniform(0.3, 3)
         epsilon = delta_0 * 10 ** rng.uniform(-3, -0.3)
-        found = escape_integrals(epsilon, delta_0)
+        integrals = escape_integrals(epsilon, delta_0)
         low, high = (float(bound) for bound in formulas.escape_bounds(sp.Float(epsilon), sp.Float(delta_0)))
         most = delta_0**3 / (6 * np.sin(delta_0))
-        margins += [found.grown / low - 1, 1 - np.exp(found.growth - most), np.log(high / found.grown) + most]
+        margins += [
+            integrals.grown / low - 1,
+            1 - np.exp(integrals.growth - most),
+            np.log(high / integrals.grown) + most,
+        ]
     return none_below("quadratures for random epsilon and delta_0 up to 3, seed 642: relative margins", margins)
 
 

@@ -195,8 +195,8 @@ def _assumption_attack(effort: Effort) -> Attack:
         lengths = np.linalg.norm([w, v], axis=1)
         theta = np.arctan2(abs(w[0] * v[1] - w[1] * v[0]), w @ v)
         mean = planar_mean(np.stack([w, v]), lambda x, w=w, v=v: x * ((x @ w > 0) * np.maximum(x @ v, 0))[:, None])
-        found = psi(theta, 0) * v + own(theta, lengths[1] / lengths[0]) * w
-        errors.append(np.max(np.abs(mean - found)) / lengths[1])
+        computed = psi(theta, 0) * v + own(theta, lengths[1] / lengths[0]) * w
+        errors.append(np.max(np.abs(mean - computed)) / lengths[1])
     return errors_below(
         "random pairs in the plane, lengths from 0.1 to 10, quadrature between kinks, seed 603", errors, 1e-13
     )

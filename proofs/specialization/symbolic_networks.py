@@ -30,10 +30,10 @@ class Symbolic:
 
     def above(self, values: sp.Matrix, layer: int, *, gated: bool = True) -> list[sp.Matrix]:
         """`f_layer, ..., f_L` from f_layer, or from the pre-activations of that layer if not `gated`."""
-        found = [values if gated else self.D[layer - 1] @ values]
+        activations = [values if gated else self.D[layer - 1] @ values]
         for D, W, b in zip(self.D[layer:], self.W[layer:], self.b[layer:], strict=True):
-            found.append(D @ (W.T @ found[-1] + b))
-        return found
+            activations.append(D @ (W.T @ activations[-1] + b))
+        return activations
 
     def V(self, layer: int) -> sp.Matrix:
         """`V_layer` by equation (4)."""

@@ -208,12 +208,12 @@ def kink_attack(effort: Effort, layers: tuple[int, ...]) -> Attack:
         points = np.stack([x + step, x, x - step])
         if not _same_gates(student, teacher, points, here):
             continue
-        found = mixture(student, teacher, points, 1)
+        mixed = mixture(student, teacher, points, 1)
         back = np.swapaxes(top_down(student, points, 1).matrix, -1, -2)
         bracket = (back @ (teacher(points) - student(points))[..., None])[..., 0]
         second = (bracket[0] + bracket[2] - 2 * bracket[1]) / 1e-4
         mass = np.abs(gammas[:here]) * length
-        expected = found.a[1, :, 0] * length - found.b[1][:, :here] @ mass
+        expected = mixed.a[1, :, 0] * length - mixed.b[1][:, :here] @ mass
         errors.append(float(np.abs(second - expected).max() / (1 + np.abs(bracket).max() + np.abs(expected).max())))
     if len(errors) < effort.count(60, 1_500) // 2:
         raise CheckFailed(f"only {len(errors)} networks came up whose other gates stay: the attack tries too little")

@@ -238,8 +238,8 @@ def _output_kinks(effort: Effort) -> Attack:
         ):
             continue  # another boundary is nearer than the step
         values = networks[1](points) - networks[0](points)
-        found = (values[0] + values[2] - 2 * values[1]) / 1e-5
-        errors.append(np.abs(found - (sums[1] - sums[0])).max() / (1 + np.abs(values).max()))
+        curvature = (values[0] + values[2] - 2 * values[1]) / 1e-5
+        errors.append(np.abs(curvature - (sums[1] - sums[0])).max() / (1 + np.abs(values).max()))
     return errors_below(
         "two-layer networks with 0 to 3 students and 0 to 2 teachers on a boundary, seed 823: second difference over its step",
         errors,

@@ -70,8 +70,8 @@ def _gradient_attack(effort: Effort) -> Attack:
             return formulas.node_pull(gates[:, :, None], x[:, None, :], along[:, :, None])
 
         mean = planar_mean(np.concatenate([student.weights[0], teacher.weights[0]]), pulls)
-        found = -vector_population.gradient(student, teacher).hidden
-        errors.append(np.max(np.abs(mean - found)) / (1 + np.max(np.abs(found))))
+        velocity = -vector_population.gradient(student, teacher).hidden
+        errors.append(np.max(np.abs(mean - velocity)) / (1 + np.max(np.abs(velocity))))
     return errors_below(
         "random networks of 1 to 5 students, teachers and outputs in the plane, quadrature between kinks, seed 601",
         errors,
