@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -19,7 +20,7 @@ from proofs.engine import ledger
 from proofs.engine.claims import CheckFailed, Effort, Verdict
 from proofs.engine.statistics import proportion_interval
 from proofs.min_norm import (
-    _MODULES,
+    MODULES,
     dimension,
     experiments,
     formulas,
@@ -30,11 +31,11 @@ from proofs.min_norm import (
     two_points,
 )
 from proofs.min_norm.beyond import few_samples, one_neuron
-from proofs.min_norm.beyond import recovery as beyond
 from proofs.min_norm.beyond import recovery_odds as recovery
 from solvers.interpolation.recovery import Recovery, RecoveryStatus
 
 CLAIMS = {c.name: c for c in ledger.CLAIMS}
+HOLDERS = [importlib.import_module(f"proofs.min_norm.{name}") for name in MODULES]
 
 
 def checked(name: str) -> Verdict:
@@ -311,14 +312,7 @@ def test_an_altered_formula_is_caught(what, module, name, how, victims, monkeypa
     for victim in victims:
         assert passes(full(victim)), victim
     original = getattr(module, name)
-    for holder in (
-        module,
-        *_MODULES,
-        beyond,
-        few_samples,
-        one_neuron,
-        recovery,
-    ):  # claim modules may have imported it by name
+    for holder in (module, *HOLDERS):  # claim modules may have imported it by name
         if getattr(holder, name, None) is original:
             monkeypatch.setattr(holder, name, how(original))
     main_theorem.solver_attack.cache_clear()
