@@ -1,4 +1,4 @@
-"""The recursions of `layers` for `s(x) = odd x + even |x|`, where only lengths and angles count.
+"""The recursions of `alignmath.architectures` for `s(x) = odd x + even |x|`, where only lengths and angles count.
 
 For nearly parallel inputs an angle from a rounded correlation q would be 1e-8 wrong, and the matrix of slopes have
 eigenvalues below 0 by as much: instead of q, `near = 1 - q` and `far = 1 + q` go from layer to layer, without
@@ -15,7 +15,7 @@ import numpy as np
 from ..activations import Activation
 from ..arrays import Array, namespace, polar, root, value_only
 
-__all__ = ["Homogeneous", "KernelAngles", "PlainAngles", "ResidualAngles", "homogeneous"]
+__all__ = ["Homogeneous", "PlainAngles", "ResidualAngles", "homogeneous"]
 
 _CLOSE = {8: 5e-6, 4: 1e-2}
 """By bytes a number: correlations closer to 1 or -1 are found from the inputs' difference or sum."""
@@ -114,101 +114,56 @@ def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Arra
 
 
 class PlainAngles:
-    """Definition 5.1."""
-
-    few = _FEW
-
-    def __init__(self, activation: Homogeneous, depth: int, layer: int) -> None:
-        self.activation, self.depth, self.layer = activation, depth, layer
-
-    def start(self, x: Array) -> list[Array]:
-        """Directions `(n, d)` and lengths `(n,)`."""
-        lengths, directions = polar(x, axis=-1)
-        return [directions, lengths]
-
-    def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
-        """As of `layers.Plain`, the products of directions."""
-        near, far = _apart(one[0], two[0], products, same)
-        found: Any = 1.0
-        for k in range(1, self.depth + 1):
-            if k == self.layer:
-                found = 1 - near
-            near, far, slope = self.activation.layer(near, far)
-            if k >= self.layer:
-                found = found * slope
-        if self.layer > self.depth:
-            found = 1 - near
-        return one[1][:, None] * found * two[1]
-
-
-class ResidualAngles(PlainAngles):
-    """Definition 6.1. Kernels are `|x| |y|` times a function of the angle, so that all but near and far are numbers."""
-
-    def __init__(self, activation: Homogeneous, depth: int, layer: int, scale: float) -> None:
-        super().__init__(activation, depth, layer)
-        self.step = scale / depth
-
-    def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
-        """As of `PlainAngles`."""
-        s, t = self.activation, self.step
-        near, far = _apart(one[0], two[0], products, same)
-        found: Any = 1 - near
-        near, far, slope = s.layer(near, far)
-        found = found * slope
-        variance, mean = 1.0, s.mean / math.sqrt(s.square)  # of K^(h) and b^(h), for inputs of length 1
-        for k in range(2, self.depth + 1):
-            q = 1 - near
-            next_near, next_far, slope = s.layer(near, far)
-            slope = t * t * s.square * slope
-            if k >= self.layer:
-                found = variance * q * slope if k == self.layer else found * (1 + slope)
-            grown, spread = t * s.mean * math.sqrt(variance), t * t * s.square * variance
-            total = variance + 2 * mean * grown + spread
-            near = variance / total * near + spread / total * next_near
-            if far is not None and next_far is not None:
-                far = (variance * far + 4 * mean * grown + spread * next_far) / total
-            variance, mean = total, mean + grown
-        if self.layer > self.depth:
-            found = variance * (1 - near)
-        return one[1][:, None] * found * two[1]
-
-
-class KernelAngles:
-    """Tangent and conjugate kernels."""
+    """Fully connected networks: the tangent kernel by the weights and biases of the layers named."""
 
     few = _FEW
 
     def __init__(
-        self, activation: Homogeneous, depth: int, weight: float, bias: float, last: float, slopes: bool
+        self,
+        activations: list[Any],
+        weight: float | None,
+        bias: float,
+        last: float,
+        layers: frozenset[int],
     ) -> None:
-        self.activation, self.depth, self.bias, self.slopes = activation, depth, bias, slopes
-        self.weights = [weight] * depth + [last]
+        self.activations, self.bias, self.layers = activations, bias, layers
+        self.scaled = weight is not None
+        self.growth = [1.0, *(1.0 if weight is None else weight * s.square for s in activations)]
+        """By what every layer multiplies mean squares."""
+        if weight is not None:
+            self.growth[0] = weight
+        last_square = 1.0 if weight is None else activations[-1].square
+        self.growth[-1] = last * last_square
 
     def start(self, x: Array) -> list[Array]:
         """Directions; of every layer the deviations, and the parts of them that come of weights and of biases."""
         lengths, directions = polar(x, axis=-1)
-        deviation = lengths / math.sqrt(x.shape[1])
+        deviation = lengths / math.sqrt(x.shape[1]) if self.scaled else lengths
         found = [directions]
-        for k, weight in enumerate(self.weights):
-            product = math.sqrt(weight * (self.activation.square if k else 1.0)) * deviation
+        for k, factor in enumerate(self.growth):
+            product = deviation if factor == 1 else math.sqrt(factor) * deviation
             if float(value_only(product).max()) > _LARGEST[x.dtype.itemsize]:
                 raise ValueError(f"the kernel overflows in layer {k + 1}: lower the variances, the inputs or the depth")
-            deviation = root(product * product + self.bias)
+            deviation = root(product * product + self.bias) if self.bias else product
             divisor = deviation + (deviation == 0)
             found += [deviation, product / divisor, math.sqrt(self.bias) / divisor]
         return found
 
     def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
-        """As of `PlainAngles`. Kernels S and T are worked on as their ratios to the deviations' products."""
+        """Rows of one set against another, from the products of their directions; same: whether the second begins with
+        the first. Kernels are worked on as their ratios to the deviations' products."""
         near, far = self._mixed(*_apart(one[0], two[0], products, same), one[2:4], two[2:4])
-        T = 1 - near
-        for k in range(4, len(one), 3):
-            near, far, slope = self.activation.layer(near, far)
+        T = 1 - near if 1 in self.layers else None
+        for k, s in enumerate(self.activations):
+            at = 3 * k + 4
+            near, far, slope = s.layer(near, far)
             if self.bias:
-                slope = slope * (one[k + 1][:, None] * two[k + 1])
-                near, far = self._mixed(near, far, one[k + 1 : k + 3], two[k + 1 : k + 3])
-            T = T * slope + (1 - near)
-        return one[-3][:, None] * (T if self.slopes else 1 - near) * two[-3]
+                slope = slope * (one[at + 1][:, None] * two[at + 1])
+                near, far = self._mixed(near, far, one[at + 1 : at + 3], two[at + 1 : at + 3])
+            T = None if T is None else T * slope
+            if k + 2 in self.layers:
+                T = 1 - near if T is None else T + (1 - near)
+        return one[-3][:, None] * T * two[-3]
 
     def _mixed(self, near: Array, far: Array | None, one: list[Array], two: list[Array]) -> tuple[Array, Array | None]:
         """near and far of the sum of a kernel and a constant one, by shares `g^2 + e^2 = 1`: their correlation is `g_i
@@ -221,3 +176,45 @@ class KernelAngles:
         if far is not None:
             far = product * far + constant + (e * e + (g * d) ** 2) / (1 + product)  # 1 - product, no cancellation
         return near, far
+
+
+class ResidualAngles:
+    """Definition 6.1. Kernels are `|x| |y|` times a function of the angle, so that all but near and far are numbers."""
+
+    few = _FEW
+
+    def __init__(self, activations: list[Any], scale: float, layers: frozenset[int]) -> None:
+        self.activations, self.step, self.layers = activations, scale / len(activations), layers
+
+    def start(self, x: Array) -> list[Array]:
+        """Directions `(n, d)` and lengths `(n,)`."""
+        lengths, directions = polar(x, axis=-1)
+        return [directions, lengths]
+
+    def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
+        """As of `PlainAngles`."""
+        t, layers, (first, *others) = self.step, self.layers, self.activations
+        near, far = _apart(one[0], two[0], products, same)
+        T: Any = 1 - near if 1 in layers else None
+        near, far, slope = first.layer(near, far)
+        T = None if T is None else T * slope
+        variance, mean = 1.0, first.mean / math.sqrt(first.square)  # of K^(h) and b^(h), for inputs of length 1
+        for k, s in enumerate(others, 2):
+            q = 1 - near
+            next_near, next_far, slope = s.layer(near, far)
+            slope = t * t * s.square * slope
+            T = None if T is None else T * (1 + slope)
+            if k in layers:
+                own = variance * q * slope
+                T = own if T is None else T + own
+            grown, spread = t * s.mean * math.sqrt(variance), t * t * s.square * variance
+            total = variance + 2 * mean * grown + spread
+            if far is not None:
+                next_far = 2 - next_near if next_far is None else next_far
+                far = (variance * far + 4 * mean * grown + spread * next_far) / total
+            near = variance / total * near + spread / total * next_near
+            variance, mean = total, mean + grown
+        if len(self.activations) + 1 in layers:
+            own = variance * (1 - near)
+            T = own if T is None else T + own
+        return one[1][:, None] * T * two[1]

@@ -31,7 +31,7 @@ def assemble(layers: Any, x: Array, y: Array | None, block_size: int | None, pro
         height, width = _STRIP, m
     else:
         ready = min(_BLOCK, max(_STRIP, -(-n // 3)))  # several blocks, for several threads
-        height = width = size or (ready if x.ndim == 2 else max(1, _BLOCK // x.shape[2]))  # images: of all their pixels
+        height = width = size or (ready if x.ndim == 2 else max(1, int(_BLOCK / x.shape[2] ** 0.5)))  # by pixels
     product = _products if isinstance(x, np.ndarray) and not alone else lambda u, v: u @ v.T
     pairs = [(i, j) for i in range(0, n, height) for j in range(i if y is None else 0, m, width)]
 

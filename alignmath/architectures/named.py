@@ -1,0 +1,168 @@
+"""The networks of the wide_networks paper (arXiv:1811.03804), Section 3.3, and fully connected ones in the usual
+parametrisation, put together from `algebra`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..activations import Activation
+from ..activations.base import as_activation
+from ..arrays import as_number, as_order
+from .algebra import Architecture, Convolution, Dense, Layer, Nonlinearity, Residual, Serial, serial
+
+__all__ = ["ConvolutionalResNet", "FullyConnected", "ResNet", "as_architecture"]
+
+_DEEPEST = 10_000
+
+
+@dataclass(frozen=True)
+class _Named(Architecture):
+    depth: int
+    activation: Activation | tuple[Activation, ...]
+
+    def __post_init__(self) -> None:
+        least = 2 if isinstance(self, ResNet) else 1
+        object.__setattr__(self, "depth", as_order(self.depth, "depth", least=least, most=_DEEPEST))
+        if isinstance(self.activation, tuple | list):
+            object.__setattr__(self, "activation", tuple(self.activation))
+            if len(self.activations) != self.depth:
+                raise ValueError(f"activation has {len(self.activations)} entries; expected {self.depth}, one a layer")
+        for s in self.activations:
+            as_activation(s)
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """Of the layers 1 to H."""
+        s = self.activation
+        return s if isinstance(s, tuple) else (s,) * self.depth
+
+    @cached_property
+    def serial(self) -> Serial:
+        network = serial(*self._layers())
+        assert network.complete
+        return network
+
+    def _layers(self) -> list[Layer]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FullyConnected(_Named):
+    """Fully connected layers, in the paper's scaling or the usual parametrisation.
+
+    - depth: H, hidden layers, 1 to 10,000. activation: one, or a tuple of H.
+    - weight_variance: None for the paper's scaling: `x^(h) = sqrt(c_h / m) s_h(W^(h) x^(h-1))` with `c_h =
+      activation.c_sigma` (equation (2)). A number: `x^(h) = s_h(sqrt(weight_variance / fan-in) W^(h) x^(h-1) + ...)`.
+    - bias_variance: every layer adds `sqrt(bias_variance) b`.
+    - last_weight_variance: the output is `sqrt(last_weight_variance / m) a . x^(H)`, in the paper's scaling
+      `sqrt(last_weight_variance) a . x^(H)`.
+
+    >>> from alignmath.activations import RELU, TANH
+    >>> from alignmath.architectures import FullyConnected
+    >>> FullyConnected(2, (RELU, TANH), weight_variance=2.0, bias_variance=0.1).depth
+    2
+    """
+
+    weight_variance: float | None = None
+    bias_variance: float = 0.0
+    last_weight_variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weight_variance is not None:
+            as_number(self.weight_variance, "weight_variance")
+        as_number(self.bias_variance, "bias_variance")
+        as_number(self.last_weight_variance, "last_weight_variance")
+
+    def recursion(self, layers: frozenset[int]) -> Any:
+        """By angles where all activations are linear on both sides of 0."""
+        from ..kernels.angles import PlainAngles, homogeneous
+
+        angular = [homogeneous(s) for s in self.activations]
+        if None in angular:
+            return super().recursion(layers)
+        return PlainAngles(angular, self.weight_variance, self.bias_variance, self.last_weight_variance, layers)
+
+    def _layers(self) -> list[Layer]:
+        w, b, paper = self.weight_variance, self.bias_variance, self.weight_variance is None
+        found: list[Layer] = []
+        for k, s in enumerate(self.activations):
+            found.append(Dense(1.0 if w is None else w, b, scaled=k > 0 or not paper))
+            found.append(Nonlinearity(s, s.c_sigma**0.5 if paper else 1.0))
+        return [*found, Dense(self.last_weight_variance, b)]
+
+
+@dataclass(frozen=True)
+class ResNet(_Named):
+    """The paper's residual network, equation (3): `x^(1) = sqrt(c_sigma / m) s(W^(1) x)`, `x^(h) = x^(h-1) + scale / (H
+    sqrt(m)) s(W^(h) x^(h-1))`, the output `a . x^(H)`.
+
+    - depth: H, 2 to 10,000. activation: one, or a tuple of H. scale: c_res, in (0, 1).
+
+    >>> from alignmath.activations import SOFTPLUS
+    >>> from alignmath.architectures import ResNet
+    >>> ResNet(4, SOFTPLUS, scale=0.8).serial.depth
+    4
+    """
+
+    scale: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if as_number(self.scale, "scale", above=True) >= 1:
+            raise ValueError(f"scale is {self.scale!r}; expected a number in (0, 1)")
+
+    def recursion(self, layers: frozenset[int]) -> Any:
+        """By angles where all activations are linear on both sides of 0."""
+        from ..kernels.angles import ResidualAngles, homogeneous
+
+        angular = [homogeneous(s) for s in self.activations]
+        return super().recursion(layers) if None in angular else ResidualAngles(angular, self.scale, layers)
+
+    def _layers(self) -> list[Layer]:
+        first, *others = self.activations
+        blocks = [Residual(self._weights(), Nonlinearity(s), factor=self.scale / self.depth) for s in others]
+        return [self._weights(scaled=False), Nonlinearity(first, first.c_sigma**0.5), *blocks, Dense()]
+
+    def _weights(self, *, scaled: bool = True) -> Layer:
+        return Dense(scaled=scaled)
+
+
+@dataclass(frozen=True)
+class ConvolutionalResNet(ResNet):
+    """The same on images: every W acts on patches (the convolutional ResNet of Section 3.3); the output sums over
+    pixels, with weights of their own.
+
+    - depth, activation, scale: as of `ResNet`. patch: q, odd, the pixels of a patch; stride 1, zero padding.
+
+    >>> from alignmath.activations import SOFTPLUS
+    >>> from alignmath.architectures import ConvolutionalResNet
+    >>> ConvolutionalResNet(2, SOFTPLUS, patch=5).images
+    True
+    """
+
+    patch: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Convolution(patch=self.patch)  # which checks it
+
+    def recursion(self, layers: frozenset[int]) -> Any:
+        """By covariances."""
+        return Architecture.recursion(self, layers)
+
+    def _weights(self, *, scaled: bool = True) -> Layer:
+        return Convolution(patch=self.patch, scaled=scaled)
+
+
+def as_architecture(value: Any) -> Architecture:
+    """`value`, or a `ValueError` if it is no network that ends in one output."""
+    if not isinstance(value, Architecture):
+        raise ValueError(
+            f"architecture is {value!r}; expected FullyConnected, ResNet, ConvolutionalResNet or serial(...) of "
+            "alignmath.architectures"
+        )
+    assert value.serial.complete
+    return value
