@@ -6,21 +6,47 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from alignmath.activations import ERF, EXP, GELU, RELU, SOFTPLUS, STEP, TANH
-from alignmath.kernels import gram
+from alignmath.architectures import (
+    Convolution,
+    ConvolutionalResNet,
+    Dense,
+    FullyConnected,
+    Nonlinearity,
+    Residual,
+    ResNet,
+    serial,
+)
+from alignmath.kernels import gram, tangent
 from solvers.dynamics.wide_networks import empirical_tangent, follow, grams, linearised, random_network
 from solvers.runs import RunStatus
 
-SHAPES = {"fully_connected": 3, "resnet": 3, "convolutional_resnet": (2, 5)}
+KINDS = (FullyConnected, ResNet, ConvolutionalResNet)
+
+
+ONE = FullyConnected(1, ERF)
+
+
+def size(architecture):
+    return (2, 5) if architecture.images else 3
+
+
+def paper(kind, depth, s, scale=0.5):
+    return FullyConnected(depth, s) if kind is FullyConnected else kind(depth, s, scale=scale)
+
+
+def drawn(architecture, width, **options):
+    return random_network(size(architecture), architecture, width, **options)
 
 
 def data(architecture, n=5, seed=0):
-    shape = SHAPES[architecture] if isinstance(SHAPES[architecture], tuple) else (SHAPES[architecture],)
+    shape = (2, 5) if architecture.images else (3,)
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, *shape))
     return x / np.linalg.norm(x.reshape(n, -1), axis=1).reshape(n, *(1,) * len(shape)), rng.standard_normal(n)
@@ -37,7 +63,8 @@ def with_parameters(network, parameters):
 
 def written_out(network, x):
     """The outputs by the paper's formulas, one input at a time, pixel by pixel."""
-    s, m, H, q = network.activation, network.width, network.depth, network.patch
+    a, m, H = network.architecture, network.width, network.depth
+    s, q = a.activation, getattr(a, "patch", 1)
     found = []
     for image in torch.as_tensor(x, dtype=torch.float64):
         value = image if image.ndim == 2 else image[:, None]
@@ -45,34 +72,32 @@ def written_out(network, x):
             p = value.shape[1]
             columns = []
             for pixel in range(p):
-                reach = (
-                    range(pixel - q // 2, pixel + q // 2 + 1)
-                    if network.architecture == "convolutional_resnet"
-                    else [pixel]
-                )
+                reach = range(pixel - q // 2, pixel + q // 2 + 1) if a.images else [pixel]
                 columns.append(torch.cat([value[:, k] if 0 <= k < p else torch.zeros(len(value)) for k in reach]))
             new = s.value(W @ torch.stack(columns, dim=1).to(W))
             scaled = math.sqrt(s.c_sigma / m) * new
-            skip = h > 0 and network.architecture != "fully_connected"
-            value = value + network.residual_scale / (H * math.sqrt(m)) * new if skip else scaled
+            skip = h > 0 and isinstance(a, ResNet)
+            value = value + a.scale / (H * math.sqrt(m)) * new if skip else scaled
         found.append((network.output.reshape(m, -1) * value).sum())
     return torch.stack(found)
 
 
-@pytest.mark.parametrize("architecture", SHAPES)
-def test_networks_are_those_of_the_paper(architecture):
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_are_those_of_the_paper(kind):
+    architecture = paper(kind, 3, GELU, 0.8)
     x, _ = data(architecture)
-    network = random_network(SHAPES[architecture], 3, 7, GELU, architecture, residual_scale=0.8, seed=1)
+    network = drawn(architecture, 7, seed=1)
     torch.testing.assert_close(network(x), written_out(network, x), rtol=1e-12, atol=1e-12)
-    again = random_network(SHAPES[architecture], 3, 7, GELU, architecture, residual_scale=0.8, seed=1)
+    again = drawn(architecture, 7, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(network.weights, again.weights, strict=True))
 
 
 @pytest.mark.parametrize("s", [GELU, RELU, ERF], ids=lambda s: s.name)
-@pytest.mark.parametrize("architecture", SHAPES)
-def test_gram_matrices_are_products_of_jacobians(architecture, s):
+@pytest.mark.parametrize("kind", KINDS)
+def test_gram_matrices_are_products_of_jacobians(kind, s):
+    architecture = kind(3, s)
     x, _ = data(architecture)
-    network = random_network(SHAPES[architecture], 3, 8, s, architecture, seed=2)
+    network = drawn(architecture, 8, seed=2)
     parameters = (*network.weights, network.output)
     jacobians = torch.func.jacrev(lambda p: with_parameters(network, p)(x))(parameters)
     expected = torch.stack([j.flatten(1) @ j.flatten(1).T for j in jacobians])
@@ -82,29 +107,118 @@ def test_gram_matrices_are_products_of_jacobians(architecture, s):
     assert torch.linalg.eigvalsh(found).min() > -1e-12 * found.sum()
 
 
-@pytest.mark.parametrize("architecture", SHAPES)
-def test_gram_matrices_of_every_layer_tend_to_their_limits(architecture):
+@pytest.mark.parametrize("kind", KINDS)
+def test_gram_matrices_of_every_layer_tend_to_their_limits(kind):
     """Means over 600 networks within four standard errors, the O(1/m) bias removed by two widths; and not to those of another scale."""
+    architecture = paper(kind, 3, SOFTPLUS, 0.9)
     x, _ = data(architecture, n=3)
     x = x * np.array([0.5, 1, 1.5]).reshape(3, *(1,) * (x.ndim - 1))
     means, errors = [], []
     for width in (40, 80):
-        drawn = np.array([grams(random_network(SHAPES[architecture], 3, width, SOFTPLUS, architecture, residual_scale=0.9, seed=k), x).numpy() for k in range(600)])  # fmt: skip
-        means.append(drawn.mean(axis=0))
-        errors.append(drawn.std(axis=0) / math.sqrt(len(drawn)))
+        matrices = np.array([grams(drawn(architecture, width, seed=k), x).numpy() for k in range(600)])
+        means.append(matrices.mean(axis=0))
+        errors.append(matrices.std(axis=0) / math.sqrt(len(matrices)))
     limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
 
     def distances(scale):
-        K = np.array([gram(x, 3, SOFTPLUS, architecture, layer=h, residual_scale=scale) for h in (1, 2, 3, 4)])
+        K = np.array([gram(x, paper(kind, 3, SOFTPLUS, scale), layer=h) for h in (1, 2, 3, 4)])
         return np.abs(limit - K) / error
 
     assert distances(0.9).max() < 4.5  # the largest of 72 or 36 numbers
-    if architecture != "fully_connected":
+    if kind is not FullyConnected:
         assert np.all(distances(0.7)[1:3].max(axis=(1, 2)) > 6)
 
 
+OWN = {
+    "usual": FullyConnected(2, (SOFTPLUS, TANH), weight_variance=1.3, bias_variance=0.4, last_weight_variance=0.7),
+    "pre-activation": serial(Dense(1.5, 0.1), Residual(Nonlinearity(TANH), Dense(1.2, 0.1), factor=0.6), Nonlinearity(GELU), Dense(0.9)),
+    "residual in residual": serial(Dense(), Nonlinearity(SOFTPLUS), Residual(Dense(), Nonlinearity(GELU), Residual(Dense(), Nonlinearity(SOFTPLUS), factor=0.6), factor=0.7), Dense()),
+    "convolutions": serial(Convolution(0.8, 0.3, patch=3), Nonlinearity(SOFTPLUS), Residual(Convolution(0.5, patch=5), Nonlinearity(TANH), factor=0.6), Convolution(0.4), Nonlinearity(GELU), Dense(0.3), Nonlinearity(TANH), Dense(1.0, 0.2)),
+}  # fmt: skip
+"""Networks of one's own, and biases."""
+
+
+def with_all(network, parameters):
+    """Weights, output, then the biases there are."""
+    H, rest = network.depth, iter(parameters[network.depth + 1 :])
+    biases = network.biases and tuple(None if b is None else next(rest) for b in network.biases)
+    return replace(network, weights=tuple(parameters[:H]), output=parameters[H], biases=biases)
+
+
+def all_parameters(network):
+    return (*network.weights, network.output, *(b for b in network.biases or () if b is not None))
+
+
+@pytest.mark.parametrize("architecture", OWN.values(), ids=OWN)
+def test_gram_matrices_of_ones_own_networks_are_products_of_jacobians(architecture):
+    x, _ = data(architecture)
+    network = drawn(architecture, 6, seed=2)
+    jacobians = torch.func.jacrev(lambda p: with_all(network, p)(x))(all_parameters(network))
+    expected = sum(j.flatten(1) @ j.flatten(1).T for j in jacobians)
+    torch.testing.assert_close(grams(network, x).sum(dim=0), expected, rtol=1e-11, atol=1e-12)
+    for h in range(network.depth + 1):
+        own = jacobians[h].flatten(1) @ jacobians[h].flatten(1).T
+        if network.biases is not None and network.biases[h] is not None:
+            by_bias = jacobians[network.depth + 1 + sum(b is not None for b in network.biases[:h])].flatten(1)
+            own = own + by_bias @ by_bias.T
+        torch.testing.assert_close(grams(network, x)[h], own, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("architecture", OWN.values(), ids=OWN)
+def test_gram_matrices_of_ones_own_networks_tend_to_their_limits(architecture):
+    """As above, 3000 networks of each width. 4.5 standard errors are at most 8% of the largest entry of their layer, so
+    that a layer's matrix off by 10% is seen."""
+    x, _ = data(architecture, n=3)
+    means, errors = [], []
+    for width in (40, 80):
+        one, generator = drawn(architecture, width), torch.Generator().manual_seed(width)
+        shapes = [p.shape for p in all_parameters(one)]
+        many = torch.func.vmap(lambda *p, one=one: grams(with_all(one, p), x))
+        normal = partial(torch.randn, generator=generator, dtype=torch.float64)
+        matrices = torch.cat([many(*(normal(500, *shape) for shape in shapes)) for _ in range(6)]).numpy()
+        means.append(matrices.mean(axis=0))
+        errors.append(matrices.std(axis=0) / math.sqrt(len(matrices)))
+    limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
+    K = np.array([gram(x, architecture, layer=h) for h in range(1, architecture.serial.depth + 2)])
+    assert np.abs((limit - K) / error).max() < 4.5
+    assert np.all(4.5 * error.max(axis=(1, 2)) < 0.08 * np.abs(K).max(axis=(1, 2)))
+    for factor in (0.9, 1.1):
+        assert np.all(np.abs((limit - factor * K) / error).max(axis=(1, 2)) > 4.5)
+    np.testing.assert_allclose(tangent(x, architecture), K.sum(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("architecture", OWN.values(), ids=OWN)
+def test_ones_own_networks_are_trained_as_by_torch_optim(architecture):
+    x, y = data(architecture)
+    start = drawn(architecture, 9, seed=4)
+    run = follow(start, x, y, 5, learning_rate=0.02)
+    parameters = [p.clone().requires_grad_() for p in all_parameters(start)]
+    optimiser = torch.optim.SGD(parameters, lr=0.02)
+    for _ in range(5):
+        optimiser.zero_grad()
+        (((with_all(start, parameters)(x) - torch.as_tensor(y)) ** 2).sum() / 2).backward()
+        optimiser.step()
+    for one, other in zip(all_parameters(run.network), parameters, strict=True):
+        torch.testing.assert_close(one, other.detach(), rtol=1e-11, atol=1e-12)
+
+
+def test_records_do_not_change_the_run_and_a_generator_is_a_seed():
+    architecture = ConvolutionalResNet(2, SOFTPLUS)
+    x, y = data(architecture)
+    start = drawn(architecture, 12, seed=np.random.default_rng(5))
+    again = drawn(architecture, 12, seed=np.random.default_rng(5))
+    assert torch.equal(start.output, again.output)
+    every, few = follow(start, x, y, 12, record=range(13)), follow(again, x, y, 12, record=[0, 7])
+    np.testing.assert_array_equal(every.outputs, few.outputs)
+    np.testing.assert_array_equal(every.grams[[0, 7]], few.grams)
+    np.testing.assert_array_equal(every.remainder[[0, 7]], few.remainder)
+    assert every.drift.shape == (13, 3)
+    assert every.steps.tolist() == list(range(13))
+    assert every != few  # no error: results are compared by identity
+
+
 def test_a_module_has_the_tangent_kernel_of_the_same_network():
-    network = random_network(3, 2, 6, TANH, seed=3)
+    network = random_network(3, FullyConnected(2, TANH), 6, seed=3)
     scale = math.sqrt(TANH.c_sigma / 6)
 
     class Same(torch.nn.Module):
@@ -132,11 +246,12 @@ def test_a_module_has_the_tangent_kernel_of_the_same_network():
         empirical_tangent(torch.nn.Tanh(), x)
 
 
-@pytest.mark.parametrize("architecture", SHAPES)
-def test_steps_are_those_of_torch_optim(architecture):
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_are_those_of_torch_optim(kind):
+    architecture = kind(2, SOFTPLUS)
     x, y = data(architecture)
-    start = random_network(SHAPES[architecture], 2, 9, SOFTPLUS, architecture, seed=4)
-    run = follow(start, x, y, 5, step_size=0.05)
+    start = drawn(architecture, 9, seed=4)
+    run = follow(start, x, y, 5, learning_rate=0.05, record=range(6))
     parameters = [p.clone().requires_grad_() for p in (*start.weights, start.output)]
     optimiser, losses = torch.optim.SGD(parameters, lr=0.05), []
     for _ in range(6):
@@ -154,20 +269,22 @@ def test_steps_are_those_of_torch_optim(architecture):
 
 
 def test_only_the_layers_named_are_trained():
-    x, y = data("fully_connected")
-    start = random_network(3, 2, 50, SOFTPLUS, seed=5)
-    run = follow(start, x, y, 40, train=[1])
+    architecture = FullyConnected(2, SOFTPLUS)
+    x, y = data(architecture)
+    start = drawn(architecture, 50, seed=5)
+    run = follow(start, x, y, 40, layers=[1])
     assert torch.equal(run.network.output, start.output)
     assert torch.equal(run.network.weights[1], start.weights[1])
-    np.testing.assert_allclose(run.step_size, 1 / np.linalg.eigvalsh(run.grams[0, 0])[-1])
-    expected = linearised(gram(x, 2, SOFTPLUS, layer=1), y - run.outputs[0], run.step_size, np.arange(41))[0]
+    np.testing.assert_allclose(run.learning_rate, 1 / np.linalg.eigvalsh(run.grams[0, 0])[-1])
+    expected = linearised(gram(x, architecture, layer=1), y - run.outputs[0], run.learning_rate, np.arange(41))[0]
     np.testing.assert_allclose(run.by_limit, expected)
 
 
-@pytest.mark.parametrize("architecture", SHAPES)
-def test_wide_networks_follow_their_linearisation_and_the_bound(architecture):
+@pytest.mark.parametrize("kind", KINDS)
+def test_wide_networks_follow_their_linearisation_and_the_bound(kind):
+    architecture = kind(2, SOFTPLUS)
     x, y = data(architecture)
-    runs = [follow(random_network(SHAPES[architecture], 2, m, SOFTPLUS, architecture, seed=6), x, y, 60, record=[0, 60]) for m in (40, 640)]  # fmt: skip
+    runs = [follow(drawn(architecture, m, seed=6), x, y, 60) for m in (40, 640)]
     distance = [np.abs(y - run.outputs - run.by_gram).max() for run in runs]
     assert distance[1] < distance[0] / 2
     assert distance[1] < 0.1
@@ -175,39 +292,44 @@ def test_wide_networks_follow_their_linearisation_and_the_bound(architecture):
     np.testing.assert_allclose(runs[1].by_limit[0], y - runs[1].outputs[0], rtol=1e-12)
     assert runs[1].drift[-1].max() < runs[0].drift[-1].max()
     assert runs[1].bound[7] == pytest.approx(
-        (1 - runs[1].step_size * runs[1].least_eigenvalue / 2) ** 7 * runs[1].loss[0]
+        (1 - runs[1].learning_rate * runs[1].least_eigenvalue / 2) ** 7 * runs[1].loss[0]
     )
 
 
 def test_inputs_that_carry_gradients_and_single_precision_are_taken():
-    x, y = data("fully_connected")
+    architecture = FullyConnected(2, SOFTPLUS)
+    x, y = data(architecture)
     tensor = torch.tensor(x, requires_grad=True)
-    network = random_network(3, 2, 20, SOFTPLUS, seed=9)
+    network = drawn(architecture, 20, seed=9)
     (slope,) = torch.autograd.grad(network(tensor).sum(), tensor)
     assert slope.isfinite().all()
     exact = follow(network, tensor, y, 3)
-    single = follow(random_network(3, 2, 20, SOFTPLUS, seed=9, dtype="float32"), x, y, 3)
+    single = follow(drawn(architecture, 20, seed=9, dtype="float32"), x, y, 3)
     assert single.network.output.dtype == torch.float32
     assert exact.grams.dtype == np.float64
     np.testing.assert_allclose(single.outputs[0].shape, exact.outputs[0].shape)
 
 
 def test_the_remainder_is_what_one_step_leaves():
-    x, y = data("fully_connected")
-    start = random_network(3, 1, 30, SOFTPLUS, seed=7)
-    run = follow(start, x, y, 2, step_size=0.1)
+    architecture = FullyConnected(1, SOFTPLUS)
+    x, y = data(architecture)
+    run = follow(drawn(architecture, 30, seed=7), x, y, 2, learning_rate=0.1, record=[0, 1, 2])
+    assert len(run.remainder) == 2
     for k in range(2):
         left = y - run.outputs[k + 1] - (np.eye(5) - 0.1 * run.grams[k].sum(axis=0)) @ (y - run.outputs[k])
         assert run.remainder[k] == pytest.approx(np.linalg.norm(left), rel=1e-6)
 
 
 def test_runs_that_diverge_say_so_and_end_finite():
-    x, y = data("fully_connected")
-    run = follow(random_network(3, 2, 20, ERF, seed=8), x, y, 400, step_size=50.0, record=[0, 400])
+    architecture = FullyConnected(2, ERF)
+    x, y = data(architecture)
+    run = follow(drawn(architecture, 20, seed=8), x, y, 400, learning_rate=50.0, record=[0, 400])
     assert run.status is RunStatus.DIVERGED
     assert not run.bound_holds
     assert 1 < len(run.loss) < 401
-    assert len(run.loss) == len(run.outputs) == len(run.bound) == len(run.remainder) + 1
+    assert len(run.loss) == len(run.outputs) == len(run.bound)
+    assert run.steps.tolist() == [0]
+    assert len(run.remainder) == 1
     assert np.isfinite(run.outputs).all()
     assert not np.isnan(run.by_limit).any()
     assert np.isfinite(run.loss).all()
@@ -248,44 +370,46 @@ def test_directions_of_eigenvalue_0_stay():
 
 
 def test_a_loss_that_has_reached_0_but_for_rounding_keeps_to_its_bound():
-    run = follow(random_network(2, 1, 500, ERF), np.eye(2), [0.5, -0.3], 4000, record=[0])
+    run = follow(random_network(2, FullyConnected(1, ERF), 500), np.eye(2), [0.5, -0.3], 4000, record=[0])
     assert run.loss[-1] < 1e-28
     assert run.bound[-1] < 1e-50
     assert run.bound_holds
 
 
-@pytest.mark.parametrize("step_size", [1e200, 1e308])
-def test_steps_of_any_size_end_in_divergence(step_size):
-    run = follow(random_network(2, 1, 5, SOFTPLUS), np.eye(2), [0.5, -0.3], 5, step_size=step_size)
+@pytest.mark.parametrize("learning_rate", [1e200, 1e308])
+def test_steps_of_any_size_end_in_divergence(learning_rate):
+    network = random_network(2, FullyConnected(1, SOFTPLUS), 5)
+    run = follow(network, np.eye(2), [0.5, -0.3], 5, learning_rate=learning_rate)
     assert run.status is RunStatus.DIVERGED
 
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_limits_that_overflow_are_refused():
     with pytest.raises(ValueError, match=r"overflow for exp|every entry must be finite"):
-        follow(random_network(2, 2, 3, EXP), [[20.0, 0], [0, 20.0]], [0, 1], 1)
+        follow(random_network(2, FullyConnected(2, EXP), 3), [[20.0, 0], [0, 20.0]], [0, 1], 1)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: random_network(3, 2, 5, STEP), "derivative is no function"),
-        (lambda: random_network((3, 2), 2, 5, ERF), "expected d for fully_connected"),
-        (lambda: random_network(3, 2, 5, ERF, "convolutional_resnet"), r"expected \(d_0, p\)"),
-        (lambda: random_network(3, 1, 5, ERF, "resnet"), "depth is 1"),
-        (lambda: random_network(3, 1, 0, ERF), "width is 0"),
-        (lambda: random_network(3, 1, 2, ERF, "lstm"), "architecture is 'lstm'"),
-        (lambda: random_network(3, 2, 2, ERF, "resnet", residual_scale=1), "residual_scale is 1"),
-        (lambda: random_network((3, 2), 2, 2, ERF, "convolutional_resnet", patch=2), "patch is 2"),
-        (lambda: random_network(3, 1, 2, ERF, dtype="float16"), "dtype is 'float16'"),
-        (lambda: grams(random_network(3, 1, 2, ERF), np.ones((2, 4))), r"X has shape \(2, 4\); expected \(n, 3\)"),
-        (lambda: grams(random_network(3, 1, 2, ERF), [[1, 2, math.nan]]), "every entry must be finite"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0], [1, 0]], [0, 1], 1), r"X\[0\] and X\[1\] are equal"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0], [0, 1]], [1, 2, 3], 1), r"y has shape \(3,\)"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, step_size=0), "step_size is 0"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[0, 0]], [1], 1), "pass step_size"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=[]), "train is empty"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=[3]), "train is 3"),
+        (lambda: random_network(3, FullyConnected(2, STEP), 5), "derivative is no function"),
+        (lambda: random_network((3, 2), FullyConnected(2, ERF), 5), r"input_size is \(3, 2\); expected d"),
+        (lambda: random_network(3, ConvolutionalResNet(2, ERF), 5), r"expected \(d_0, p\)"),
+        (lambda: random_network(3, FullyConnected(1, ERF), 0), "width is 0"),
+        (lambda: random_network(3, "lstm", 2), "architecture is 'lstm'"),
+        (lambda: random_network(3, serial(Dense()), 2), "the network is one Dense"),
+        (lambda: random_network(3, ONE, 2, dtype="float16"), "dtype is 'float16'"),
+        (lambda: random_network(3, ONE, 2, seed=-1), "seed is -1"),
+        (lambda: random_network(3, ONE, 2, device="moon"), "device is 'moon'"),
+        (lambda: grams(random_network(3, ONE, 2), np.ones((2, 4))), r"x has shape \(2, 4\); expected \(n, 3\)"),
+        (lambda: grams(random_network(3, ONE, 2), np.ones((2, 3)), np.ones((2, 4))), r"other has shape \(2, 4\)"),
+        (lambda: grams(random_network(3, ONE, 2), [[1, 2, math.nan]]), "every entry must be finite"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0], [1, 0]], [0, 1], 1), r"x\[0\] and x\[1\] are equal"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0], [0, 1]], [1, 2, 3], 1), r"y has shape \(3,\)"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, learning_rate=0), "learning_rate is 0"),
+        (lambda: follow(random_network(2, ONE, 2), [[0, 0]], [1], 1), "pass learning_rate"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, layers=[]), "layers is empty"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, layers=[3]), "layers is 3"),
         (lambda: linearised(np.eye(2), [1.0], 0.1, 3), r"matrix has shape \(2, 2\)"),
         (lambda: linearised([[1, 2], [0, 1]], [1, 1], 0.1, 3), "not symmetric"),
         (lambda: linearised([[1, 2], [2, 1]], [1, 1], 0.1, 3), "eigenvalue -1"),
@@ -293,13 +417,13 @@ def test_limits_that_overflow_are_refused():
         (lambda: linearised(np.eye(2), [1, 1], 0.1, -1), "steps is -1"),
         (lambda: linearised(np.eye(2), [1, 1], 1.5, [0.5]), "whole numbers"),
         (lambda: linearised(torch.eye(2), torch.ones(2), 0.1, 1, np.eye(2)), "different array libraries"),
-        (lambda: random_network((2,), 2, 2, ERF, "convolutional_resnet"), r"expected \(d_0, p\)"),
+        (lambda: random_network((2,), ConvolutionalResNet(2, ERF), 2), r"expected \(d_0, p\)"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, 1, np.eye(3)), r"cross has shape \(3, 3\)"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, []), r"steps is \[\]"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, "x"), "steps is 'x'"),
-        (lambda: random_network(3, 1, 2, "erf"), "activation is 'erf'"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, record=5), "record is 5; expected a list"),
-        (lambda: follow(random_network(2, 1, 2, ERF), [[1, 0]], [1], 1, train=1), "train is 1; expected a list"),
+        (lambda: FullyConnected(1, "erf"), "activation is 'erf'"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, record=5), "record is 5; expected a sequence"),
+        (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, layers=1), "layers is 1; expected a list"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -16,7 +16,7 @@ __all__ = ["Activation", "Dual", "as_activation", "error_function", "zero_like"]
 Dual = Callable[[Array, Array, Array], Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Activation:
     """An activation function s with its expectations.
 
@@ -36,6 +36,9 @@ class Activation:
     _dual_derivative: Dual | None
     _mean: Callable[[Array], Array]
     slopes: tuple[float, float] | None = None
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}>"
 
     def dual(self, variance: Any, covariance: Any, other_variance: Any) -> Array:
         """`E[s(u) s(v)]` for `(u, v) ~ N(0, [[variance, covariance], [covariance, other_variance]])`.

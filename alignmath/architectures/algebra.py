@@ -22,7 +22,19 @@ from ..arrays import Array, as_number, as_order, namespace, root
 if TYPE_CHECKING:
     from ..kernels.recursion import Tape
 
-__all__ = ["Architecture", "Convolution", "Dense", "Layer", "Nonlinearity", "Pair", "Passage", "Residual", "Serial", "Side", "serial"]
+__all__ = [
+    "Architecture",
+    "Convolution",
+    "Dense",
+    "Layer",
+    "Nonlinearity",
+    "Pair",
+    "Passage",
+    "Residual",
+    "Serial",
+    "Side",
+    "serial",
+]
 
 
 class Side(NamedTuple):
@@ -184,11 +196,11 @@ class Dense(_Weighted):
         return xp.sum(moments if moments.ndim == ndim + 1 else xp.linalg.diagonal(moments), axis=-1)
 
     def arranged(self, x: Array) -> Array:
-        return x if x.shape[2] == 1 else namespace(x).moveaxis(x, 2, 1).reshape(-1, x.shape[1], 1)
+        return x if x.shape[2] == 1 else namespace(x).permute_dims(x, (0, 2, 1)).reshape(-1, x.shape[1], 1)
 
     def returned(self, slope: Array, shape: tuple[int, ...]) -> Array:
         c, n, p = shape
-        return slope if p == 1 else namespace(slope).moveaxis(slope.reshape(c, p, n), 1, 2)
+        return slope if p == 1 else namespace(slope).permute_dims(slope.reshape(c, p, n), (0, 2, 1))
 
     def fan_in(self, channels: int, pixels: int) -> int:
         return channels * pixels
@@ -388,7 +400,7 @@ class Architecture:
         raise NotImplementedError
 
     def recursion(self, layers: frozenset[int]) -> Any:
-        """What `kernels` works with: the tangent kernel by the weights and biases of these layers, from 1 to depth + 1."""
+        """What `kernels` works with: the tangent kernel by the parameters of these layers, from 1 to depth + 1."""
         from ..kernels.recursion import Recursion  # which imports this module
 
         return Recursion(self.serial, layers)
@@ -416,7 +428,7 @@ class Architecture:
             channels, pixels = width, pixels if isinstance(layer, Convolution) else 1
         return [*found[:-1], (1, found[-1][1])]
 
-    def forward(self, x: Array, weights: Any, biases: Any) -> tuple[Array, Back]:
+    def outputs(self, x: Array, weights: Any, biases: Any) -> tuple[Array, Back]:
         """Outputs `(1, n, 1)` at `x (channels, n, pixels)`, for weights of these shapes and biases `(units,)` or None,
         and the way back, see `Layer.forward`."""
         return self.serial.forward(x, iter(zip(weights, biases, strict=True)))
@@ -441,7 +453,9 @@ class Serial(Layer, Architecture):
     def complete(self) -> bool:
         """True; `ValueError` where the layers are no network with one output."""
         if not isinstance(self.layers[-1], Dense):
-            raise ValueError(f"the network ends in {type(self.layers[-1]).__name__}; add a Dense, which gives the output")
+            raise ValueError(
+                f"the network ends in {type(self.layers[-1]).__name__}; add a Dense, which gives the output"
+            )
         if self.depth < 1:
             raise ValueError("the network is one Dense; put a layer with weights before it")
         self.kind(Kind(images=self.images))
@@ -458,8 +472,10 @@ class Serial(Layer, Architecture):
 
     def side(self, given: Side, *, means: bool) -> Iterator[Side]:
         for layer in self.layers:
-            for given in layer.side(given, means=means):
-                yield given
+            passed = given
+            for passed in layer.side(given, means=means):
+                yield passed
+            given = passed
 
     def pair(self, given: Pair, tape: Tape) -> Pair:
         for layer in self.layers:
@@ -498,7 +514,9 @@ def serial(*layers: Layer) -> Serial:
     """
     for layer in layers:
         if not isinstance(layer, Layer):
-            raise ValueError(f"a layer is {layer!r}; expected Dense, Convolution, Nonlinearity, Residual or serial(...)")
+            raise ValueError(
+                f"a layer is {layer!r}; expected Dense, Convolution, Nonlinearity, Residual or serial(...)"
+            )
     if not layers:
         raise ValueError("serial has no layers; pass at least one")
     return Serial(layers)

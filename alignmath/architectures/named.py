@@ -38,8 +38,12 @@ class _Named(Architecture):
         s = self.activation
         return s if isinstance(s, tuple) else (s,) * self.depth
 
-    @cached_property
+    @property
     def serial(self) -> Serial:
+        return self._serial
+
+    @cached_property
+    def _serial(self) -> Serial:
         network = serial(*self._layers())
         assert network.complete
         return network

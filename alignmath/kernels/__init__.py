@@ -16,6 +16,7 @@ images eigenvalues of -2e-9 of the trace have been seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..architectures.algebra import Architecture
@@ -33,7 +34,7 @@ def gram(
     architecture: Architecture,
     other: Any = None,
     *,
-    layer: int | None = None,
+    layer: int | Sequence[int] | None = None,
     block_size: int | None = None,
     progress: bool = False,
 ) -> Array:
@@ -44,7 +45,8 @@ def gram(
     architecture: `FullyConnected`, `ResNet`, `ConvolutionalResNet` or `serial(...)` of `alignmath.architectures`, of
         depth H. other: a second set of inputs; the result is then `(n, m)`.
     layer: h, from 1 to H + 1 (the output weights), gives the limit of `G^(h)`, of the products of derivatives by the
-        weights (and biases) of layer h, in place of that of `G^(H)`; the paper has no formula for others than H.
+        weights (and biases) of layer h, in place of that of `G^(H)`; several, their sum. The paper has no formula for
+        others than H.
     block_size: rows and columns worked on at once. progress: a bar on stderr.
 
     With `A_ij` the 2 x 2 covariance of inputs i and j before a layer, fully connected networks have `K^(h) = c
@@ -63,8 +65,11 @@ def gram(
     """
     a = as_architecture(architecture)
     H = a.serial.depth
-    which = H if layer is None else as_order(layer, "layer", least=1, most=H + 1)
-    return _assembled(x, a, other, frozenset([which]), block_size, progress)
+    several = layer if isinstance(layer, Sequence) else [H if layer is None else layer]
+    layers = frozenset(as_order(h, "layer", least=1, most=H + 1) for h in several)
+    if not layers:
+        raise ValueError(f"layer is empty; name at least one layer, from 1 to {H + 1}")
+    return _assembled(x, a, other, layers, block_size, progress)
 
 
 def tangent(
@@ -80,7 +85,7 @@ def tangent(
         T^1 = S^1,   T^(l+1) = S^(l+1) + weight_variance E[s'(u) s'(v)] T^l
 
     and the result is `T^(depth+1)`, whose last step has `last_weight_variance` in place of `weight_variance`, and
-    `bias_variance` too. In the paper's scaling (weight_variance left out) S^1 is `x . y`, and weight_variance `c_sigma`.
+    `bias_variance` too. In the paper's scaling (weight_variance left out) S^1 is `x . y`, and later ones have c_sigma.
 
     >>> import numpy as np
     >>> from alignmath.activations import RELU
@@ -117,10 +122,10 @@ def conjugate(
 def layer_kernels(x: Any, architecture: Architecture) -> tuple[Array, ...]:
     """All `K^(h)` of Definitions 5.1, 6.1 and 7.1 of the wide_networks paper, h = 0, ..., H, the h-th at index h.
 
-    x, architecture: as of `gram`. For h < H the limits of the products `x_i^(h) . x_j^(h)` of what comes into the weights
-    of layer h + 1, `(n, n)`; of images, Definition 7.1, of the patches around pixels l and r, `K^(h)_ij,lr` at `[i, j, l,
-    r]`, `(n, n, p, p)`. The last is `K^(H)`, `(n, n)`: `gram(x, architecture)`, the limit of `G^(H)`. All are held at
-    once; the definitions are the corrected ones of docs/theory/wide_networks.md.
+    x, architecture: as of `gram`. For h < H the limits of the products `x_i^(h) . x_j^(h)` of what comes into the
+    weights of layer h + 1, `(n, n)`; of images, Definition 7.1, of the patches around pixels l and r, `K^(h)_ij,lr` at
+    `[i, j, l, r]`, `(n, n, p, p)`. The last is `K^(H)`, `(n, n)`: `gram(x, architecture)`, the limit of `G^(H)`. All
+    are held at once; the definitions are the corrected ones of docs/theory/wide_networks.md.
 
     >>> import numpy as np
     >>> from alignmath.activations import SOFTPLUS

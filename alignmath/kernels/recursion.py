@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..architectures.algebra import Nonlinearity, Pair, Serial, Side
+from ..architectures.algebra import Pair, Serial, Side
 from ..architectures.algebra import Residual as Sum
 from ..arrays import Array, namespace
 

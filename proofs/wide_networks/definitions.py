@@ -2,6 +2,7 @@ r"""Definitions 5.1, 6.1 and 7.1: the limits of $G^{(H)}(0)$ as the width grows,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from alignmath.activations import COS, SOFTPLUS, Activation
+from alignmath.activations import COS, SOFTPLUS
+from alignmath.architectures import ConvolutionalResNet, FullyConnected, ResNet
 from alignmath.kernels import gram
 
 from ..engine.attacks import errors_below, monte_carlo, none_below
@@ -17,6 +19,7 @@ from ..engine.balls import precisely
 from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
 from . import closed_forms, networks, recursions
+from .wide_runs import title
 
 __all__ = ["CLAIMS", "CONDITION", "LIMIT", "SCALE", "TAIL"]
 
@@ -26,6 +29,9 @@ _IMAGES = np.array([[[0.2, 0.6, 0.4], [0.3, 0.3, 0.3]], [[0.5, 1.0, 0.3], [0.35,
 _SEEN = 0.08
 """Five standard errors of the means over networks with explicit weights, over the entry, at most."""
 SCALE = Fraction(4, 5)
+_FULLY_CONNECTED = FullyConnected(1, COS)
+_RESNET = ResNet(2, COS, scale=float(SCALE))
+_CONVOLUTIONAL = ConvolutionalResNet(2, COS, scale=float(SCALE), patch=3)
 LIMIT = r"As $m\to\infty$, $G^{(H)}(0)\to K^{(H)}$ in probability, entry by entry"
 CONDITION = r"for $\sigma$ with Condition 3.1"
 
@@ -64,7 +70,7 @@ def _chain_rule(d: Derivation, factor: str, pixels: int = 1) -> None:
     )
 
 
-def _rows(d: Derivation, effort: Effort) -> None:
+def _given_below(d: Derivation, effort: Effort) -> None:
     d.argument(
         "given the layer below",
         r"The rows of $(Wx_1,\dots,Wx_n)$ are independent, each $N(0,(x_i\cdot x_j)_{ij})$.",
@@ -100,118 +106,130 @@ def _row_attack(effort: Effort) -> Attack:
     )
 
 
-def _inputs(architecture: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Inputs, and the options of `networks`."""
-    options: dict[str, Any] = {} if architecture == "fully_connected" else {"scale": float(SCALE)}
-    if architecture == "convolutional_resnet":
-        return _IMAGES, {**options, "patch": 3}
-    return _INPUTS, options
+def _inputs(architecture: FullyConnected | ResNet) -> np.ndarray:
+    return _IMAGES if architecture.images else _INPUTS
 
 
-def _cases(effort: Effort) -> list[tuple[Activation, int]]:
-    return [(s, H) for s in (COS, SOFTPLUS) for H in (2, 3)] if effort is Effort.FULL else [(COS, 3)]
+def _options(architecture: FullyConnected | ResNet) -> dict[str, Any]:
+    """As `networks.top_gram` has them, which shares no code with the architectures."""
+    if isinstance(architecture, FullyConnected):
+        return {}
+    scale = {"scale": architecture.scale}
+    return {**scale, "patch": architecture.patch} if isinstance(architecture, ConvolutionalResNet) else scale
+
+
+def _cases(effort: Effort, architecture: FullyConnected | ResNet) -> list[FullyConnected | ResNet]:
+    """The architecture with the activations and depths that are tried."""
+    cases = [(s, H) for s in (COS, SOFTPLUS) for H in (2, 3)] if effort is Effort.FULL else [(COS, 3)]
+    return [replace(architecture, activation=s, depth=H) for s, H in cases]
+
+
+def _name(architecture: FullyConnected | ResNet) -> str:
+    return f"{architecture.activations[0].name} with H = {architecture.depth}"
 
 
 @cache
-def _network_means(effort: Effort, architecture: str, seed: int) -> tuple[tuple[Any, ...], ...]:
-    """Rows (activation, depth, mean, standard errors) of `G^(H)(0)` over random networks, extrapolated in the width."""
-    x, options = _inputs(architecture)
-    units = effort.count(1_228_800 if architecture == "convolutional_resnet" else 4_096_000, 8_192_000)
+def _network_means(effort: Effort, architecture: FullyConnected | ResNet, seed: int) -> tuple[tuple[Any, ...], ...]:
+    """(architecture, mean, standard errors) of `G^(H)(0)` over random networks, extrapolated in the width, for each case."""
+    x, options = _inputs(architecture), _options(architecture)
+    units = effort.count(1_228_800 if architecture.images else 4_096_000, 8_192_000)
     return tuple(
-        (s, H, *networks.extrapolated(x, units, seed, depth=H, activation=s, **options)) for s, H in _cases(effort)
+        (case, *networks.extrapolated(x, units, seed, depth=case.depth, activation=case.activations[0], **options))
+        for case in _cases(effort, architecture)
     )
 
 
-def _limit_of_networks(effort: Effort, architecture: str, seed: int) -> Attack:
+def _limit_of_networks(effort: Effort, architecture: FullyConnected | ResNet, seed: int) -> Attack:
     """The mean of `G^(H)(0)` over random networks, extrapolated in the width, against the code; 1% of every entry is seen."""
-    x, _ = _inputs(architecture)
-    rows, ran = [], []
-    for s, H, mean, error in _network_means(effort, architecture, seed):
-        found = gram(x, H, s, architecture, residual_scale=float(SCALE))
-        rows.append((mean, error, found, np.abs(found)))
-        ran.append(f"{s.name} with H = {H}")
+    compared, ran = [], []
+    for case, mean, error in _network_means(effort, architecture, seed):
+        K = gram(_inputs(architecture), case)
+        compared.append((mean, error, K, np.abs(K)))
+        ran.append(_name(case))
     return monte_carlo(
         f"{', '.join(ran)}, means over networks of 64 and of 1024 neurons a layer, extrapolated, inputs of unequal lengths, each entry relative to itself, seed {seed}",
-        *(np.concatenate([row[k].ravel() for row in rows]) for k in range(4)),
+        *(np.concatenate([parts[k].ravel() for parts in compared]) for k in range(4)),
     )
 
 
 @cache
-def _explicit_networks(effort: Effort, architecture: str, seed: int) -> tuple[tuple[Any, ...], ...]:
-    """Rows (activation, depth, `G^(H)(0)` of networks of 16 neurons a layer, the same of 64), all weights drawn."""
-    x, options = _inputs(architecture)
-    many = effort.count(1_200 if architecture == "convolutional_resnet" else 2_500, 5_000)
+def _explicit_networks(effort: Effort, architecture: FullyConnected | ResNet, seed: int) -> tuple[tuple[Any, ...], ...]:
+    """(architecture, `G^(H)(0)` of networks of 16 neurons a layer, the same of 64), all weights drawn, for each case."""
+    x, many = _inputs(architecture), effort.count(1_200 if architecture.images else 2_500, 5_000)
     return tuple(
-        (s, H, *(networks.explicit(x, H, s, m, k * many, seed + m, **options) for m, k in ((16, 2), (64, 1))))
-        for s, H in _cases(effort)
+        (case, *(networks.explicit(x, case, m, k * many, seed + m) for m, k in ((16, 2), (64, 1))))
+        for case in _cases(effort, architecture)
     )
 
 
-def _concentration(effort: Effort, architecture: str, seed: int) -> Attack:
+def _concentration(effort: Effort, architecture: FullyConnected | ResNet, seed: int) -> Attack:
     """Means of explicit networks tend to the code's values, and variances fall like `1/m`."""
-    x, _ = _inputs(architecture)
-    margins, seen, powers, ran, drawn = [], [], [], [], (0, 0)
-    for s, H, narrow, wide in _explicit_networks(effort, architecture, seed):
-        found = gram(x, H, s, architecture, residual_scale=float(SCALE))
+    margins, seen, powers, ran, counts = [], [], [], [], (0, 0)
+    for case, narrow, wide in _explicit_networks(effort, architecture, seed):
+        K = gram(_inputs(architecture), case)
         mean, error = networks.limit(narrow, wide, 4)
-        seen.append(np.max(5 * error / np.abs(found)))
+        seen.append(np.max(5 * error / np.abs(K)))
         powers.append(np.log(narrow.var(axis=0) / wide.var(axis=0)) / np.log(4))
-        margins += [5 - np.abs(mean - found) / error, _SEEN / seen[-1] - 1, 0.25 - np.abs(powers[-1] - 1)]
-        ran.append(f"{s.name} with H = {H}")
-        drawn = len(narrow), len(wide)
+        margins += [5 - np.abs(mean - K) / error, _SEEN / seen[-1] - 1, 0.25 - np.abs(powers[-1] - 1)]
+        ran.append(_name(case))
+        counts = len(narrow), len(wide)
     low, high = np.min(powers), np.max(powers)
     return none_below(
-        f"{', '.join(ran)}, {drawn[0]} networks of 16 and {drawn[1]} of 64 neurons a layer, every weight drawn, seed {seed}: means within 5 standard errors, which are at most {100 * max(seen):.2g}% of each entry; the variance falls like the power -{low:.2f} to -{high:.2f} of the width",
+        f"{', '.join(ran)}, {counts[0]} networks of 16 and {counts[1]} of 64 neurons a layer, every weight drawn, seed {seed}: means within 5 standard errors, which are at most {100 * max(seen):.2g}% of each entry; the variance falls like the power -{low:.2f} to -{high:.2f} of the width",
         np.concatenate([np.ravel(margin) for margin in margins]),
     )
 
 
-def _networks_agree(d: Derivation, effort: Effort, architecture: str, seed: int) -> None:
+def _networks_agree(d: Derivation, effort: Effort, architecture: FullyConnected | ResNet, seed: int) -> None:
     d.argument(
         "the limit, to 1%",
-        f"The mean of $G^{{(H)}}(0)$ over networks tends to what kernels.gram computes with architecture {architecture.replace('_', ' ')}.",
+        f"The mean of $G^{{(H)}}(0)$ over networks tends to what kernels.gram computes with architecture {title(architecture)}.",
         "The limit, which the code computes; second moments are bounded, so means tend to it too. The networks of this attack have rows of $Wx$ drawn by their law, and $a$ averaged, as in the steps above.",
         refuted_by="random networks whose mean, extrapolated to infinite width, differs from what the code computes, in one entry by 1% of it",
         attack=lambda: _limit_of_networks(effort, architecture, seed),
     )
 
 
-def _code_is(d: Derivation, effort: Effort, architecture: str) -> None:
+def _code_is(d: Derivation, effort: Effort, architecture: FullyConnected | ResNet) -> None:
     d.argument(
         "the code computes it",
-        f"kernels.gram with architecture {architecture.replace('_', ' ')} is this recursion.",
+        f"kernels.gram with architecture {title(architecture)} is this recursion.",
         "The same recursion in balls, from closed forms, and in floating point.",
         refuted_by=r"rational inputs and an activation with closed forms for which they differ by more than $10^{-12}$ of the largest entry",
         attack=lambda: _recursion_attack(effort, architecture),
     )
 
 
-def _drawn(rng: np.random.Generator, *shape: int) -> Any:
+def _rational_inputs(rng: np.random.Generator, *shape: int) -> Any:
     """Rational inputs, no two (and no two patches of 3 pixels) parallel: for ReLU balls of angles do not allow a correlation of 1."""
     while True:
         x = (rng.integers(-8, 9, shape).astype(object) + Fraction(1, 9)) * Fraction(1, 12)
-        rows = x if len(shape) == 2 else networks.patches(x.astype(float), 3).swapaxes(1, 2).reshape(-1, 3 * shape[1])
-        unit = rows.astype(float) / np.linalg.norm(rows.astype(float), axis=1, keepdims=True)
+        given = x.astype(float)
+        given = given if len(shape) == 2 else networks.patches(given, 3).swapaxes(1, 2).reshape(-1, 3 * shape[1])
+        unit = given / np.linalg.norm(given, axis=1, keepdims=True)
         if np.abs(unit @ unit.T - np.eye(len(unit))).max() < 1 - 1e-6:
             return x
 
 
-def _recursion_attack(effort: Effort, architecture: str) -> Attack:
+def _exact(form: closed_forms.ClosedForm, x: Any, architecture: FullyConnected | ResNet) -> Any:
+    """`K^(H)` in balls, of rational inputs."""
+    if isinstance(architecture, FullyConnected):
+        return recursions.fully_connected(form, recursions.products(x), architecture.depth)
+    if isinstance(architecture, ConvolutionalResNet):
+        return recursions.convolutional(form, x, architecture.depth, SCALE, architecture.patch)
+    return recursions.residual(form, recursions.products(x), architecture.depth, SCALE)
+
+
+def _recursion_attack(effort: Effort, architecture: FullyConnected | ResNet) -> Attack:
     rng = np.random.default_rng(362)
     errors, names, depths = [], set(), set()
     for _ in range(effort.count(2, 40)):
         for form in (closed_forms.ERF, closed_forms.COS, closed_forms.RELU):
-            for depth in range(1 if architecture == "fully_connected" else 2, 5):
-                x = _drawn(rng, *((2, 2, 3) if architecture == "convolutional_resnet" else (3, 2)))
-                if architecture == "fully_connected":
-                    exact = recursions.fully_connected(form, recursions.products(x), depth)
-                elif architecture == "resnet":
-                    exact = recursions.residual(form, recursions.products(x), depth, SCALE)
-                else:
-                    exact = recursions.convolutional(form, x, depth, SCALE, 3)
-                middle = np.array([[float(entry.mid()) for entry in row] for row in exact])
-                found = gram(x.astype(float), depth, form.activation, architecture, residual_scale=float(SCALE))
-                errors.append(np.abs(found - middle).max() / np.abs(middle).max())
+            for depth in range(1 if isinstance(architecture, FullyConnected) else 2, 5):
+                x = _rational_inputs(rng, *((2, 2, 3) if architecture.images else (3, 2)))
+                case = replace(architecture, depth=depth, activation=form.activation)
+                middle = np.array([[float(entry.mid()) for entry in row] for row in _exact(form, x, case)])
+                errors.append(np.abs(gram(x.astype(float), case) - middle).max() / np.abs(middle).max())
                 names.add(form.name)
                 depths.add(depth)
     return errors_below(
@@ -225,17 +243,17 @@ def _recursion_attack(effort: Effort, architecture: str) -> Attack:
 def _fully_connected(effort: Effort) -> Outcome:
     d = Derivation()
     _chain_rule(d, r"\sqrt{c_\sigma/m}\,")
-    _rows(d, effort)
+    _given_below(d, effort)
     d.argument(
         "the limit",
         r"$x_i^{(h)}\cdot x_j^{(h)}=\frac{c_\sigma}m\sum_r\sigma(w_r\cdot x_i^{(h-1)})\,\sigma(w_r\cdot x_j^{(h-1)})\to K^{(h)}_{ij}$ for $h<H$, and $G^{(H)}_{ij}\to c_\sigma K^{(H-1)}_{ij}E_{A^{(H)}_{ij}}[\sigma'(u)\sigma'(v)]$.",
         r"By induction: the products of the layer below tend to $K^{(h-1)}$; given these, the $m$ terms are independent, with mean $E_A[\sigma(u)\sigma(v)]$ at the covariance $A$ of the layer below, which is continuous in $A$, and bounded variance ($\sigma$ grows linearly, $\sigma'$ is bounded). "
         r"In the last layer the slopes are those at $W^{(H)}x^{(H-1)}$, whose covariance is $K^{(H-1)}$: this is $A^{(H)}$. The average over $a$ costs a variance of order $\frac1m$.",
         refuted_by="networks with all of their weights drawn whose $G^{(H)}(0)$ has another mean, extrapolated in the width, than the code computes, or a variance that does not fall like $\\frac1m$",
-        attack=lambda: _concentration(effort, "fully_connected", 367),
+        attack=lambda: _concentration(effort, _FULLY_CONNECTED, 367),
     )
-    _code_is(d, effort, "fully_connected")
-    _networks_agree(d, effort, "fully_connected", 363)
+    _code_is(d, effort, _FULLY_CONNECTED)
+    _networks_agree(d, effort, _FULLY_CONNECTED, 363)
     return d.proved("the law of large numbers, layer by layer; the slopes of layer H have the covariance $K^{(H-1)}$")
 
 
@@ -243,7 +261,7 @@ def _fully_connected(effort: Effort) -> Outcome:
 def _residual(effort: Effort) -> Outcome:
     d = Derivation()
     _chain_rule(d, r"\tfrac{c_{res}}{H\sqrt m}\,")
-    _rows(d, effort)
+    _given_below(d, effort)
     x_i, x_j, s_i, s_j, step = sp.symbols("x_i x_j s_i s_j t")
     d.identity(
         "one unit of a layer",
@@ -263,10 +281,10 @@ def _residual(effort: Effort) -> Outcome:
         r"With $t=\frac{c_{res}}H$: $\frac1{\sqrt m}\sum_rx_{i,r}^{(h)}\to b_i^{(h)}$ and $x_i^{(h)}\cdot x_j^{(h)}\to K^{(h)}_{ij}$, $h<H$; $G^{(H)}_{ij}\to t^2K^{(H-1)}_{ij}E_{A^{(H)}_{ij}}[\sigma'(u)\sigma'(v)]$.",
         r"$\frac t{\sqrt m}\sum_rx_{i,r}\,\sigma(w_r\cdot x_j)$ has, given the layer below, mean $t\,\big(\frac1{\sqrt m}\sum_rx_{i,r}\big)E[\sigma(v)]\to t\,b_i\,E[\sigma(v)]$ and variance $\frac{t^2}m|x_i|^2\operatorname{Var}\sigma(v)\to0$. The rest as for fully connected networks.",
         refuted_by="networks with all of their weights drawn whose $G^{(H)}(0)$ has another mean, extrapolated in the width, than the code computes, or a variance that does not fall like $\\frac1m$",
-        attack=lambda: _concentration(effort, "resnet", 368),
+        attack=lambda: _concentration(effort, _RESNET, 368),
     )
-    _code_is(d, effort, "resnet")
-    _networks_agree(d, effort, "resnet", 364)
+    _code_is(d, effort, _RESNET)
+    _networks_agree(d, effort, _RESNET, 364)
     return d.proved(
         "the law of large numbers, layer by layer; $b_i$ is the mean of input i and meets the activation of input j"
     )
@@ -276,7 +294,7 @@ def _residual(effort: Effort) -> Outcome:
 def _convolutional(effort: Effort) -> Outcome:
     d = Derivation("wide_networks.def6.1.mended")
     _chain_rule(d, r"\tfrac{c_{res}}{H\sqrt m}\,", pixels=2)
-    _rows(d, effort)
+    _given_below(d, effort)
     d.argument(
         "products of patches",
         r"$\phi_l(x_i)\cdot\phi_r(x_j)=\sum_ox_{i,l+o}\cdot x_{j,r+o}$ over the offsets $|o|\le\frac{q-1}2$ for which both pixels exist.",
@@ -289,10 +307,10 @@ def _convolutional(effort: Effort) -> Outcome:
         r"With $t=\frac{c_{res}}H$: $x^{(h)}_{i,l}\cdot x^{(h)}_{j,r}\to S^{(h)}_{ij,lr}$ and $\phi_l\cdot\phi_r\to K^{(h)}_{ij,lr}$; $G^{(H)}_{ij}\to t^2\sum_lK^{(H-1)}_{ij,ll}E_{A^{(H)}}[\sigma'(u_l)\sigma'(v_l)]$.",
         "As in `wide_networks.def6.1.mended`, with one Gaussian for every input and pixel; each convolution acts on patches and its residual is added to pixels.",
         refuted_by="networks with all of their weights drawn whose $G^{(H)}(0)$ has another mean, extrapolated in the width, than the code computes, or a variance that does not fall like $\\frac1m$",
-        attack=lambda: _concentration(effort, "convolutional_resnet", 369),
+        attack=lambda: _concentration(effort, _CONVOLUTIONAL, 369),
     )
-    _code_is(d, effort, "convolutional_resnet")
-    _networks_agree(d, effort, "convolutional_resnet", 365)
+    _code_is(d, effort, _CONVOLUTIONAL)
+    _networks_agree(d, effort, _CONVOLUTIONAL, 365)
     return d.proved("the residual recursion over pixels, with expectations under the covariance of patches")
 
 

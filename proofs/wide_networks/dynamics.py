@@ -10,19 +10,20 @@ import torch
 from flint import arb
 
 from alignmath.activations import SOFTPLUS
+from alignmath.architectures import FullyConnected
 from alignmath.kernels import gram
-from solvers.dynamics.wide_networks import follow, grams, random_network
+from solvers.dynamics.wide_networks import follow, grams
 
 from ..engine.attacks import errors_below, none_below
 from ..engine.balls import precisely
 from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
-from .wide_runs import DEPTHS, labels, slopes, unit_inputs
+from .wide_runs import NETWORKS, input_shape, labels, network_for, slopes, title, unit_inputs
 
 __all__ = ["CLAIMS", "linear_distances", "one_step"]
 
 
-def one_step(step_size: arb, *, output_trained: bool = True) -> tuple[arb, arb]:
+def one_step(learning_rate: arb, *, output_trained: bool = True) -> tuple[arb, arb]:
     """One input x = 1 with label 0, one neuron, erf, `W = a = 1`, H = 1: balls of `y - u(1)` and of `(1 - step G(0))(y - u(0))`; of
     `(1 - step H(0))(y - u(0))` if only W is trained."""
     scale = ((2 / arb.pi()) * (arb(2) / 3).asin()) ** (-arb(1) / 2)
@@ -35,18 +36,18 @@ def one_step(step_size: arb, *, output_trained: bool = True) -> tuple[arb, arb]:
     by_w, by_a = a * scale * slope(w), scale * w.erf()
     if not output_trained:
         by_a = arb(0)
-    moved = (a - step_size * u * by_a) * scale * (w - step_size * u * by_w).erf()
-    return -moved, -(1 - step_size * (by_w**2 + by_a**2)) * u
+    moved = (a - learning_rate * u * by_a) * scale * (w - learning_rate * u * by_w).erf()
+    return -moved, -(1 - learning_rate * (by_w**2 + by_a**2)) * u
 
 
 @precisely
 def _printed_dynamics(effort: Effort) -> Outcome:
     d = Derivation()
     step = arb(1) / 10
-    for title, output_trained, matrix in (("H(k), W trained", False, "H(0)"), ("G(k), all trained", True, "G(0)")):
+    for name, output_trained, matrix in (("H(k), W trained", False, "H(0)"), ("G(k), all trained", True, "G(0)")):
         after, linear = one_step(step, output_trained=output_trained)
         d.certificate(
-            title,
+            name,
             bool(after - linear > 0) or bool(after - linear < 0),
             rf"$f(x)=a\sqrt{{c_\sigma}}\,\mathrm{{erf}}(Wx)$, $x=1$, $y=0$, $W=a=1$, $\eta=\frac1{{10}}$: $y-u(1)={float(after):.8f}$ and $(1-\eta {matrix})(y-u(0))={float(linear):.8f}$, balls that do not meet.",
             reason="ball arithmetic; erf satisfies both conditions on activations",
@@ -58,21 +59,19 @@ def _remainder_order(effort: Effort) -> Outcome:
     d = Derivation()
     sizes = 10.0 ** -np.arange(2, 6)
     worst = 0.0
-    for architecture, depth in DEPTHS.items():
-        shape = (3,) if architecture != "convolutional_resnet" else (2, 4)
-        rows = []
+    for architecture in NETWORKS:
+        shape, logarithms = input_shape(architecture), []
         for seed in range(effort.count(8, 64)):
-            X, y = unit_inputs(6, shape, seed), labels(6, seed)
-            network = random_network(
-                shape if len(shape) > 1 else shape[0], depth, 30, SOFTPLUS, architecture, seed=seed
-            )
-            rows.append([np.log(follow(network, X, y, 1, step_size=float(s)).remainder[0]) for s in sizes])
-        slope, half = slopes(np.log(sizes), np.array(rows))
+            x, y = unit_inputs(6, shape, seed), labels(6, seed)
+            network = network_for(shape, architecture, 30, seed)
+            runs = [follow(network, x, y, 1, learning_rate=float(s), record=[0]) for s in sizes]
+            logarithms.append([np.log(run.remainder[0]) for run in runs])
+        slope, half = slopes(np.log(sizes), np.array(logarithms))
         worst = max(worst, abs(slope - 2) + half)
         d.measurement(
-            architecture.replace("_", " "),
+            title(architecture),
             abs(slope - 2) + half < 0.01,
-            rf"H = {depth}, width 30, {len(rows)} networks, each with its own six inputs and labels: logarithm of $|y-u(1)-(I-\eta G(0))(y-u(0))|$ against that of $\eta$, $\eta=10^{{-2}},\dots,10^{{-5}}$: slope {slope:.4f}, 95% interval $\pm{half:.4f}$; expected 2, to 0.01.",
+            rf"H = {architecture.depth}, width 30, {len(logarithms)} networks, each with its own six inputs and labels: logarithm of $|y-u(1)-(I-\eta G(0))(y-u(0))|$ against that of $\eta$, $\eta=10^{{-2}},\dots,10^{{-5}}$: slope {slope:.4f}, 95% interval $\pm{half:.4f}$; expected 2, to 0.01.",
         )
     return d.measured(
         f"second order in the step size for all three architectures: slopes within {worst:.3f} of 2, intervals included"
@@ -112,27 +111,25 @@ def _layer_matrices(effort: Effort) -> Outcome:
 
 
 def _networks(effort: Effort, seed: int):
-    for architecture in DEPTHS:
-        shape = (3,) if architecture != "convolutional_resnet" else (2, 4)
+    for architecture in NETWORKS:
+        shape = input_shape(architecture)
         for k in range(effort.count(5, 60)):
-            network = random_network(
-                shape if len(shape) > 1 else shape[0], 2 + k % 3, 5 + k % 7, SOFTPLUS, architecture, seed=seed + k
-            )
+            network = network_for(shape, replace(architecture, depth=2 + k % 3), 5 + k % 7, seed + k)
             yield network, unit_inputs(5, shape, seed + k)
 
 
 def _jacobian_attack(effort: Effort) -> Attack:
     errors = []
-    for network, X in _networks(effort, 700):
+    for network, x in _networks(effort, 700):
         parameters = (*network.weights, network.output)
-        jacobians = torch.func.jacrev(lambda p, net=network, x=X: replace(net, weights=p[:-1], output=p[-1])(x))(
+        jacobians = torch.func.jacrev(lambda p, net=network, x=x: replace(net, weights=p[:-1], output=p[-1])(x))(
             parameters
         )
         expected = torch.stack([j.flatten(1) @ j.flatten(1).T for j in jacobians])
         whole = torch.cat([j.flatten(1) for j in jacobians], dim=1)
-        found = grams(network, X)
-        errors.append(float((found - expected).abs().max() / expected.abs().max()))
-        errors.append(float((found.sum(dim=0) - whole @ whole.T).abs().max() / expected.abs().max()))
+        G = grams(network, x)
+        errors.append(float((G - expected).abs().max() / expected.abs().max()))
+        errors.append(float((G.sum(dim=0) - whole @ whole.T).abs().max() / expected.abs().max()))
     return errors_below(
         "Jacobians of random networks of the three architectures, seeds from 700, relative", errors, 1e-12
     )
@@ -140,8 +137,8 @@ def _jacobian_attack(effort: Effort) -> Attack:
 
 def _eigenvalue_attack(effort: Effort) -> Attack:
     margins = []
-    for network, X in _networks(effort, 800):
-        G = grams(network, np.concatenate([X, X[:2]])).numpy()  # with duplicates, where the least eigenvalue is 0
+    for network, x in _networks(effort, 800):
+        G = grams(network, np.concatenate([x, x[:2]])).numpy()  # with duplicates, where the least eigenvalue is 0
         margins += [np.linalg.eigvalsh(part)[0] / np.trace(part) for part in G]
     return none_below("least eigenvalue over trace, with duplicate inputs, seeds from 800", margins, -1e-14)
 
@@ -150,13 +147,13 @@ def _linear_limit(effort: Effort) -> Outcome:
     d = Derivation()
     widths = [128, 256, 1024, 2048] if effort is Effort.QUICK else [128, 256, 512, 1024, 2048, 4096]
     seeds, steps = effort.count(40, 150), effort.count(25, 100)
-    found = linear_distances(widths, seeds, steps)
-    slope, half = slopes(np.log(widths), np.log(found))
-    middle = np.exp(np.log(found).mean(axis=0))
+    distances = linear_distances(widths, seeds, steps)
+    slope, half = slopes(np.log(widths), np.log(distances))
+    middle = np.exp(np.log(distances).mean(axis=0))
     d.measurement(
         "only the hidden layer trained, as in the setting cited",
         abs(slope + 0.5) + half < 0.15,
-        rf"H = 1, softplus, {seeds} data sets of six unit inputs in three dimensions and labels in $[-1,1]$, one network of each of the widths {', '.join(map(str, widths))} for each, {steps} steps of $1/\lambda_{{\max}}(c_\sigma H^\infty)$: largest distance of $y-u(k)$ from $(I-\eta c_\sigma H^\infty)^k(y-u(0))$ over all steps, relative to $|y-u(0)|_\infty$, {middle[0]:.3f} falling to {middle[-1]:.4f} (geometric means; largest {found[:, 0].max():.3f} and {found[:, -1].max():.4f}); slope in the width {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.15.",
+        rf"H = 1, softplus, {seeds} data sets of six unit inputs in three dimensions and labels in $[-1,1]$, one network of each of the widths {', '.join(map(str, widths))} for each, {steps} steps of $1/\lambda_{{\max}}(c_\sigma H^\infty)$: largest distance of $y-u(k)$ from $(I-\eta c_\sigma H^\infty)^k(y-u(0))$ over all steps, relative to $|y-u(0)|_\infty$, {middle[0]:.3f} falling to {middle[-1]:.4f} (geometric means; largest {distances[:, 0].max():.3f} and {distances[:, -1].max():.4f}); slope in the width {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.15.",
     )
     return d.measured(
         f"the distance from the linear dynamics falls as the width to the power {slope:.2f} +- {half:.2f}"
@@ -165,15 +162,15 @@ def _linear_limit(effort: Effort) -> Outcome:
 
 def linear_distances(widths: list[int], seeds: int, steps: int) -> np.ndarray:
     """Largest distance of `y - u(k)` from its linear dynamics by the limit, one hidden layer trained: `(seeds, widths)`."""
-    found = np.empty((seeds, len(widths)))
+    distances, architecture = np.empty((seeds, len(widths))), FullyConnected(1, SOFTPLUS)
     for seed in range(seeds):
-        X, y = unit_inputs(6, (3,), seed), labels(6, seed)
-        step = 1 / np.linalg.eigvalsh(gram(X, 1, SOFTPLUS))[-1]
+        x, y = unit_inputs(6, (3,), seed), labels(6, seed)
+        rate = 1 / np.linalg.eigvalsh(gram(x, architecture))[-1]
         for k, m in enumerate(widths):
-            network = random_network(3, 1, m, SOFTPLUS, seed=5000 * seed + k)
-            run = follow(network, X, y, steps, step_size=step, train=[1], record=[0])
-            found[seed, k] = np.abs(y - run.outputs - run.by_limit).max() / np.abs(y - run.outputs[0]).max()
-    return found
+            network = network_for((3,), architecture, m, 5000 * seed + k)
+            run = follow(network, x, y, steps, learning_rate=rate, layers=[1], record=[0])
+            distances[seed, k] = np.abs(run.residuals - run.by_limit).max() / np.abs(run.residuals[0]).max()
+    return distances
 
 
 CLAIMS = (

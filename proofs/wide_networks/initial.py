@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from alignmath.activations import SOFTPLUS, Activation
+from alignmath.architectures import Architecture, FullyConnected, ResNet
 from alignmath.kernels import gram
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
-from .wide_runs import DEPTHS, LATE, initial_errors, mean_with_interval, sampled_errors, slopes, unit_inputs
+from .wide_runs import (
+    LATE,
+    NETWORKS,
+    depths_of,
+    initial_errors,
+    input_shape,
+    mean_with_interval,
+    sampled_errors,
+    slopes,
+    title,
+    unit_inputs,
+)
 
 __all__ = ["CLAIMS", "variance_slope"]
 
@@ -21,8 +36,13 @@ def variance_slope(activation: Activation) -> float:
     return activation.c_sigma * (above - below) / (2 * step)
 
 
-def _sets(architecture: str, count: int, n: int = 6) -> list[np.ndarray]:
-    return [unit_inputs(n, (2, 4) if architecture == "convolutional_resnet" else (3,), seed) for seed in range(count)]
+def _sets(architecture: Architecture, count: int, n: int = 6) -> list[np.ndarray]:
+    return [unit_inputs(n, input_shape(architecture), seed) for seed in range(count)]
+
+
+def _least_values(architectures: Sequence[Architecture], sets: list[np.ndarray]) -> np.ndarray:
+    """`lambda_min(K^(H))` of each architecture, for each set of inputs: `(sets, architectures)`."""
+    return np.array([[np.linalg.eigvalsh(gram(x, architecture))[0] for architecture in architectures] for x in sets])
 
 
 def _concentration(effort: Effort) -> Outcome:
@@ -30,27 +50,25 @@ def _concentration(effort: Effort) -> Outcome:
     widths = [32, 128, 512, 2048] if effort is Effort.QUICK else [32, 128, 512, 2048, 8192, 32768]
     sets, networks = effort.count(10, 40), 10
     shown = []
-    for architecture, depth in DEPTHS.items():
+    for architecture in NETWORKS:
         inputs = _sets(architecture, sets)
-        errors = np.array(
-            [sampled_errors(architecture, SOFTPLUS, [depth], m, networks, inputs)[:, 0] for m in widths]
-        ).T
+        errors = np.array([sampled_errors([architecture], m, networks, inputs)[:, 0] for m in widths]).T
         slope, half = slopes(np.log(widths), np.log(errors))
         middle = np.exp(np.log(errors).mean(axis=0))
         shown.append(f"{slope:.2f}")
         d.measurement(
-            architecture.replace("_", " "),
+            title(architecture),
             abs(slope + 0.5) + half < 0.08,
-            rf"H = {depth}, softplus, {sets} sets of six inputs, {networks} networks for each and each of the widths {', '.join(map(str, widths))}, drawn layer by layer: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ falls from {middle[0]:.3f} to {middle[-1]:.4f} (geometric means; largest {errors[:, 0].max():.2f} and {errors[:, -1].max():.3f}); slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.08.",
+            rf"H = {architecture.depth}, softplus, {sets} sets of six inputs, {networks} networks for each and each of the widths {', '.join(map(str, widths))}, drawn layer by layer: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ falls from {middle[0]:.3f} to {middle[-1]:.4f} (geometric means; largest {errors[:, 0].max():.2f} and {errors[:, -1].max():.3f}); slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.08.",
         )
-        drawn = sampled_errors(architecture, SOFTPLUS, [depth], 32, effort.count(150, 1000), inputs[:1])[:, 0]
-        whole = initial_errors(architecture, SOFTPLUS, [depth], [32], effort.count(150, 1000))[:, 0, 0]
-        gap = np.log(drawn).mean() - np.log(whole).mean()
-        error = np.hypot(np.log(drawn).std(ddof=1), np.log(whole).std(ddof=1)) / np.sqrt(len(drawn))
+        layered = sampled_errors([architecture], 32, effort.count(150, 1000), inputs[:1])[:, 0]
+        whole = initial_errors([architecture], [32], effort.count(150, 1000))[:, 0, 0]
+        gap = np.log(layered).mean() - np.log(whole).mean()
+        error = np.hypot(np.log(layered).std(ddof=1), np.log(whole).std(ddof=1)) / np.sqrt(len(layered))
         d.measurement(
-            f"drawn layer by layer or with all weights, {architecture.replace('_', ' ')}",
+            f"drawn layer by layer or with all weights, {title(architecture)}",
             abs(gap) < 4 * error,
-            rf"Width 32, one set of inputs, {len(drawn)} networks of either kind: the geometric means of the error differ by the factor {np.exp(gap):.3f}, {abs(gap) / error:.1f} standard errors, below 4.",
+            rf"Width 32, one set of inputs, {len(layered)} networks of either kind: the geometric means of the error differ by the factor {np.exp(gap):.3f}, {abs(gap) / error:.1f} standard errors, below 4.",
         )
     return d.measured(f"slopes {', '.join(shown)} in the width: fully connected, residual, convolutional residual")
 
@@ -64,36 +82,37 @@ def _by_layer(errors: np.ndarray) -> str:
 def _fully_connected_growth(effort: Effort) -> Outcome:
     d = Derivation()
     sets, networks = effort.count(4, 12), effort.count(6, 10)
-    found = {}
-    for title, s, width, depths in (
+    growth, fully = {}, FullyConnected(1, SOFTPLUS)
+    for name, s, width, depths in (
         ("softplus", SOFTPLUS, 16384, [1, 2, 3, 4, 5, 6]),
         ("a softplus that sets in at 1", LATE, 65536, [1, 2, 3, 4]),
     ):
-        errors = sampled_errors("fully_connected", s, depths, width, networks, _sets("fully_connected", sets))
+        architectures = depths_of(replace(fully, activation=s), depths)
+        errors = sampled_errors(architectures, width, networks, _sets(fully, sets))
         slope, half = slopes(np.array(depths[1:]), np.log(errors[:, 1:]))
         middle, predicted = np.median(errors, axis=0), variance_slope(s)
         small = bool(middle.max() < 0.2)
-        grows = title != "softplus"
+        grows = s is not SOFTPLUS
         fits = abs(slope - np.log(predicted)) + half < 0.25 if grows else slope + half < 0.1
-        found[title] = slope, half
-        name = r"$\log(1+e^z)$" if s is SOFTPLUS else r"$\frac14\log(1+e^{4(z-1)})$, constants 1 in Condition 3.1"
+        growth[name] = slope
+        formula = r"$\log(1+e^z)$" if s is SOFTPLUS else r"$\frac14\log(1+e^{4(z-1)})$, constants 1 in Condition 3.1"
         between = (
             f"expected {predicted:.2f}, to the factor $e^{{0.25}}$, interval included" if grows else "below $e^{0.1}$"
         )
         d.measurement(
-            title,
+            name,
             small and fits,
-            rf"{name}, width {width}, {sets} sets of six inputs, {networks} networks each, cut at H = {depths[0]} to {depths[-1]}: relative errors $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ have medians {', '.join(f'{v:.3f}' for v in middle)} (worst {errors.max():.2f}), small enough for first order (medians below 0.2); over that of H = 1 they are {_by_layer(errors)}. From H = 2 on the factor a layer is $e^{{{slope:.3f}}}={np.exp(slope):.2f}$, 95% interval {np.exp(slope - half):.2f} to {np.exp(slope + half):.2f}, {between}; errors of the variance are multiplied by {predicted:.3f}.",
+            rf"{formula}, width {width}, {sets} sets of six inputs, {networks} networks each, cut at H = {depths[0]} to {depths[-1]}: relative errors $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ have medians {', '.join(f'{v:.3f}' for v in middle)} (worst {errors.max():.2f}), small enough for first order (medians below 0.2); over that of H = 1 they are {_by_layer(errors)}. From H = 2 on the factor a layer is $e^{{{slope:.3f}}}={np.exp(slope):.2f}$, 95% interval {np.exp(slope - half):.2f} to {np.exp(slope + half):.2f}, {between}; errors of the variance are multiplied by {predicted:.3f}.",
         )
     depths = list(range(1, 9))
-    values = np.array([[np.linalg.eigvalsh(gram(X, H, SOFTPLUS))[0] for H in depths] for X in _sets("fully_connected", effort.count(8, 40))])  # fmt: skip
+    values = _least_values(depths_of(fully, depths), _sets(fully, effort.count(8, 40)))
     rate, half = slopes(np.array(depths[1:]), np.log(values[:, 1:]))
     d.measurement(
         "what is to be resolved",
         rate + half < -1.0,
         rf"$\lambda_{{\min}}(K^{{(H)}})$, softplus, {len(values)} sets of six inputs, H = 2 to {depths[-1]}: $e^{{{rate:.3f}}}$ a layer, 95% interval $\pm{half:.3f}$, below $e^{{-1}}$: the error over it does grow exponentially.",
     )
-    late, soft = found["a softplus that sets in at 1"][0], found["softplus"][0]
+    late, soft = growth["a softplus that sets in at 1"], growth["softplus"]
     return d.measured(
         f"exponential for some activations (factor {np.exp(late):.1f} a layer), not to speak of for softplus ({np.exp(soft):.2f}), whose least eigenvalue is what falls exponentially"
     )
@@ -102,48 +121,44 @@ def _fully_connected_growth(effort: Effort) -> Outcome:
 def _residual_growth(effort: Effort) -> Outcome:
     d = Derivation()
     depths = [2, 4, 8, 16] if effort is Effort.QUICK else [2, 4, 8, 16, 32]
-    found = []
+    growth, residual = [], ResNet(2, SOFTPLUS)
     for s, width, sets, n, name in (
         (SOFTPLUS, 4096, effort.count(4, 10), 6, "softplus"),
         (LATE, 16384, effort.count(2, 6), 3, "softplus that sets in at 1"),
     ):
         networks = effort.count(30, 100) // sets
-        errors = sampled_errors("resnet", s, depths, width, networks, _sets("resnet", sets, n))
+        architectures = depths_of(replace(residual, activation=s), depths)
+        errors = sampled_errors(architectures, width, networks, _sets(residual, sets, n))
         slope, half = slopes(np.array(depths), np.log(errors))
-        found.append(slope)
+        growth.append(slope)
         middle = np.median(errors, axis=0)
         d.measurement(
             name,
             slope + half < 0.03 and bool(middle.max() < 0.2),
             rf"Width {width}, {sets} sets of {n} inputs, {networks} networks for each and each of H = {', '.join(map(str, depths))}: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ (both fall like $H^{{-2}}$) has medians {', '.join(f'{v:.3f}' for v in middle)} (below 0.2), largest {', '.join(f'{v:.2f}' for v in errors.max(axis=0))}: slope of the logarithm {slope:.4f} a layer, 95% interval $\pm{half:.4f}$, below 0.03, interval included.",
         )
-    return d.measured(f"bounded in the depth: {', '.join(f'{v:+.3f}' for v in found)} a layer in the logarithm")
+    return d.measured(f"bounded in the depth: {', '.join(f'{v:+.3f}' for v in growth)} a layer in the logarithm")
 
 
 def _least_eigenvalue_by_depth(effort: Effort) -> Outcome:
     d = Derivation()
     depths = [2, 4, 8, 16] if effort is Effort.QUICK else [2, 4, 8, 16, 32, 64, 128]
-    X = unit_inputs(6, (3,))
-    scaled = np.array(
-        [H**2 * np.linalg.eigvalsh(gram(X, H, SOFTPLUS, "resnet", residual_scale=0.7))[0] for H in depths]
-    )
+    residual = depths_of(ResNet(2, SOFTPLUS, scale=0.7), depths)
+    scaled = np.array(depths) ** 2 * _least_values(residual, [unit_inputs(6, (3,))])[0]
     d.measurement(
         "six inputs in three dimensions",
         bool(np.all(np.diff(scaled) > 0) and scaled[-1] < 1.25 * scaled[0]),
         rf"Softplus, $c_{{res}}=0.7$, H = {', '.join(map(str, depths))}: $H^2\lambda_{{\min}}(K^{{(H)}})$ = {', '.join(f'{v:.5f}' for v in scaled)}, rising to a limit.",
     )
-    rows = []
-    for seed in range(effort.count(10, 100)):
-        X = unit_inputs(6, (3,), 100 + seed)
-        rows.append([np.log(np.linalg.eigvalsh(gram(X, H, SOFTPLUS, "resnet", residual_scale=0.7))[0]) for H in depths])
-    slope, half = slopes(np.log(depths[1:]), np.array(rows)[:, 1:])
+    sets = [unit_inputs(6, (3,), 100 + seed) for seed in range(effort.count(10, 100))]
+    slope, half = slopes(np.log(depths[1:]), np.log(_least_values(residual, sets))[:, 1:])
     d.measurement(
         "other inputs",
         abs(slope + 2) + half < 0.1,
-        rf"{len(rows)} random sets of six: logarithm of $\lambda_{{\min}}$ against that of H from {depths[1]} on, slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-2$, to 0.1.",
+        rf"{len(sets)} random sets of six: logarithm of $\lambda_{{\min}}$ against that of H from {depths[1]} on, slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-2$, to 0.1.",
     )
-    plain = np.array([[np.log(np.linalg.eigvalsh(gram(unit_inputs(6, (3,), 100 + s), H, SOFTPLUS))[0]) for H in (2, 3, 4, 5)] for s in range(len(rows))])  # fmt: skip
-    rate, spread = mean_with_interval(np.array([np.polyfit((2, 3, 4, 5), row, 1)[0] for row in plain]))
+    plain = np.log(_least_values(depths_of(FullyConnected(1, SOFTPLUS), [2, 3, 4, 5]), sets))
+    rate, spread = mean_with_interval(np.array([np.polyfit((2, 3, 4, 5), values, 1)[0] for values in plain]))
     d.measurement(
         "fully connected",
         rate + spread < -1,

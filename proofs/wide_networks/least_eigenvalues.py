@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from flint import arb
 
+from alignmath.architectures import Architecture, FullyConnected, ResNet
 from alignmath.kernels import gram
 
 from ..engine.balls import cholesky_pivots, precisely, rayleigh
@@ -39,6 +40,13 @@ def bounds(matrix: list[list[Any]]) -> tuple[float, float]:
     return (low if certified else -np.inf), float(rayleigh(matrix, vectors[:, 0].tolist()).upper()) * (1 + 1e-15)
 
 
+def _both(form: closed_forms.ClosedForm, K: Any, depth: int, *, residual: bool) -> tuple[Any, Architecture]:
+    """`K^(H)` in balls, and the network it belongs to."""
+    if residual:
+        return recursions.residual(form, K, depth, _SCALE), ResNet(depth, form.activation, scale=float(_SCALE))
+    return recursions.fully_connected(form, K, depth), FullyConnected(depth, form.activation)
+
+
 def _certified(effort: Effort) -> Outcome:
     d = Derivation("wide_networks.relu.closed")
     d.certificate(
@@ -52,33 +60,27 @@ def _certified(effort: Effort) -> Outcome:
     )
     x = np.array(INPUTS, dtype=float)
     K = recursions.products(INPUTS)
-    found = []
+    lower = []
     for form in (closed_forms.RELU, closed_forms.ERF):
-        for architecture, depths in (("fully_connected", (1, 2, 3)), ("resnet", (2, 3))):
+        for name, depths in (("fully connected", (1, 2, 3)), ("resnet", (2, 3))):
             for depth in depths:
-                plain = architecture == "fully_connected"
-                exact = (
-                    recursions.fully_connected(form, K, depth) if plain else recursions.residual(form, K, depth, _SCALE)
-                )
+                exact, architecture = _both(form, K, depth, residual=depths[0] > 1)
                 low, high = bounds(exact)
-                name = architecture.replace("_", " ")
                 d.certificate(
                     f"{form.name}, {name}, H = {depth}",
                     bool(0 < low <= high <= low * (1 + 2 * _WIDTH)),
                     rf"${low:.9g}<\lambda_{{\min}}(K^{{({depth})}})\le{high:.9g}$.",
                     reason="the pivots of $K-tI$ with $t$ the lower bound are positive, every rounding included; above, the quotient $v^\\top Kv/v^\\top v$ of a definite v",
                 )
-                code = float(
-                    np.linalg.eigvalsh(gram(x, depth, form.activation, architecture, residual_scale=float(_SCALE)))[0]
-                )
+                code = float(np.linalg.eigvalsh(gram(x, architecture))[0])
                 d.certificate(
                     f"{form.name}, {name}, H = {depth}: the code",
                     bool(low * (1 - _WIDTH) <= code <= high * (1 + _WIDTH)),
                     rf"The least eigenvalue of gram is {code:.9g}.",
                     reason="floating point against the bounds",
                 )
-                found.append(f"{low:.4g} ({form.name}, {name}, {depth})")
-    return d.certified("lower bounds " + ", ".join(found))
+                lower.append(f"{low:.4g} ({form.name}, {name}, {depth})")
+    return d.certified("lower bounds " + ", ".join(lower))
 
 
 CLAIMS = (

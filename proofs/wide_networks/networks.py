@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from alignmath.activations import Activation
+from alignmath.architectures import Architecture
 
 __all__ = ["explicit", "extrapolated", "limit", "patches", "top_gram"]
 
@@ -34,7 +35,7 @@ def _columns(value: np.ndarray, patch: int | None) -> np.ndarray:
     return np.moveaxis(value, 1, 2).reshape(value.shape[0], value.shape[2], -1)
 
 
-def _drawn(below: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
+def _sampled(below: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
     """`W x` for every column, `(B, m, n p)`: rows with the covariance of the columns."""
     covariance = np.swapaxes(below, 1, 2) @ below
     root = np.linalg.cholesky(covariance)
@@ -60,7 +61,7 @@ def top_gram(
     n, _, p = images.shape
     c, root = activation.c_sigma, math.sqrt(width)
     first = _columns(images[None], patch)[0]
-    found = []
+    matrices = []
     chunk = max(1, _CHUNK // width)
     for start in range(0, draws, chunk):
         count = min(chunk, draws - start)
@@ -70,50 +71,38 @@ def top_gram(
         for h in range(1, depth + 1):
             if h > 1:
                 below = _columns(value, patch)  # pyright: ignore[reportArgumentType]
-                pre = _drawn(below, width, rng)
+                pre = _sampled(below, width, rng)
                 step = math.sqrt(c) / root if scale is None else scale / (depth * root)
             if h < depth:
                 layer = step * activation.value(pre).reshape(count, width, n, p).swapaxes(1, 2)
                 value = layer if scale is None or h == 1 else value + layer
         slopes = step * activation.derivative(pre)
         both = (np.swapaxes(below, 1, 2) @ below) * (np.swapaxes(slopes, 1, 2) @ slopes)
-        found.append(np.einsum("biljl->bij", both.reshape(count, n, p, n, p)))
-    return np.concatenate(found)
+        matrices.append(np.einsum("biljl->bij", both.reshape(count, n, p, n, p)))
+    return np.concatenate(matrices)
 
 
-def explicit(
-    x: np.ndarray,
-    depth: int,
-    activation: Activation,
-    width: int,
-    draws: int,
-    seed: int,
-    *,
-    scale: float | None = None,
-    patch: int | None = None,
-) -> np.ndarray:
-    """`G^(H)(0)` of `draws` networks with all of their weights: `(draws, n, n)`. Arguments as of `top_gram`."""
+def explicit(x: np.ndarray, architecture: Architecture, width: int, draws: int, seed: int) -> np.ndarray:
+    """`G^(H)(0)` of `draws` networks with all of their weights: `(draws, n, n)`."""
     import torch
 
     from solvers.dynamics.wide_networks import grams, random_network
 
-    architecture = "fully_connected" if scale is None else "resnet" if patch is None else "convolutional_resnet"
-    shape = int(x.shape[1]) if patch is None else (int(x.shape[1]), int(x.shape[2]))
-    options = {"residual_scale": 0.5 if scale is None else scale, "patch": 3 if patch is None else patch}
-    one = random_network(shape, depth, width, activation, architecture, **options)
+    size: Any = tuple(x.shape[1:]) if architecture.images else x.shape[1]
+    one = random_network(size, architecture, width)
     shapes = [tensor.shape for tensor in (*one.weights, one.output)]
     generator = torch.Generator().manual_seed(seed)
-    top = torch.func.vmap(lambda *w: grams(replace(one, weights=w[:-1], output=w[-1]), x)[depth - 1])
-    chunk, found = max(1, 10 * _CHUNK // sum(size.numel() for size in shapes)), []
+    top = torch.func.vmap(lambda *w: grams(replace(one, weights=w[:-1], output=w[-1]), x)[-2])
+    chunk, matrices = max(1, 10 * _CHUNK // sum(size.numel() for size in shapes)), []
     for start in range(0, draws, chunk):
         count = min(chunk, draws - start)
-        found.append(top(*(torch.randn(count, *size, generator=generator, dtype=torch.float64) for size in shapes)))
-    return torch.cat(found).numpy()
+        matrices.append(top(*(torch.randn(count, *size, generator=generator, dtype=torch.float64) for size in shapes)))
+    return torch.cat(matrices).numpy()
 
 
 def limit(narrow: np.ndarray, wide: np.ndarray, ratio: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean as the width grows, from draws at two widths, m and `ratio` m, and its standard error: what is left is `O(1/m^2)`."""
-    error = [drawn.std(axis=0) / math.sqrt(len(drawn)) for drawn in (narrow, wide)]
+    error = [draws.std(axis=0) / math.sqrt(len(draws)) for draws in (narrow, wide)]
     mean = (ratio * wide.mean(axis=0) - narrow.mean(axis=0)) / (ratio - 1)
     return mean, np.hypot(ratio * error[1], error[0]) / (ratio - 1)
 

@@ -8,6 +8,7 @@ import numpy as np
 import sympy as sp
 
 from alignmath.activations import ERF, GELU, RELU, SIGMOID, SILU, SIN, SOFTPLUS, TANH
+from alignmath.architectures import FullyConnected
 from alignmath.kernels import gram
 
 from ..engine.attacks import errors_below, none_below
@@ -132,7 +133,7 @@ def _singular(effort: Effort) -> Attack:
             (SIGMOID, (1,), -1),
         ):
             inputs = np.concatenate([x, sign * x[:1]])
-            errors += [abs(np.linalg.eigvalsh(gram(inputs, depth, s))[0]) for depth in depths]
+            errors += [abs(np.linalg.eigvalsh(gram(inputs, FullyConnected(depth, s)))[0]) for depth in depths]
     return errors_below("least eigenvalues with an equal or an opposite input, seed 381", errors, 1e-13)
 
 
@@ -146,7 +147,7 @@ def _pairs(effort: Effort) -> Attack:
             lines = int(rng.integers(1, dimension + 2))
             x = _unit(rng, lines, dimension)
             inputs = np.concatenate([x, -x, _unit(rng, int(rng.integers(0, 2)), dimension)])
-            least = np.linalg.eigvalsh(gram(inputs, 1, s))[0]
+            least = np.linalg.eigvalsh(gram(inputs, FullyConnected(1, s)))[0]
             gap = min((1 - abs(p @ q) for k, p in enumerate(x) for q in x[:k]), default=1.0)
             if lines > dimension:
                 margins.append(1e-13 - abs(least))

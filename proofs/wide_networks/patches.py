@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from alignmath.activations import monomial
+from alignmath.architectures import ConvolutionalResNet
 from alignmath.kernels import gram
 
 from ..engine.attacks import errors_below, none_below
@@ -117,11 +118,11 @@ def _norms(effort: Effort) -> Attack:
         errors.append(abs(whole - counts @ np.sum(image**2, axis=0)) / whole)
         if q <= 2 * p + 1:
             # linear activation, H = 2: K^(2) is t^2 times the trace of the patch matrix of the first layer, itself made of patches
-            found = float(gram(image[None], 2, monomial(1), "convolutional_resnet", residual_scale=0.5, patch=q)[0, 0])
+            computed = float(gram(image[None], ConvolutionalResNet(2, monomial(1), scale=0.5, patch=q))[0, 0])
             first = np.array(
                 [[np.sum(padded[:, place : place + q] * padded[:, r : r + q]) for r in range(p)] for place in range(p)]
             )
-            errors.append(abs(found * 16 - counts @ np.diag(first)) / (counts @ np.diag(first)))
+            errors.append(abs(computed * 16 - counts @ np.diag(first)) / (counts @ np.diag(first)))
     return errors_below("random images, seed 332, relative", errors, 1e-12)
 
 

@@ -2,7 +2,7 @@ r"""$\lambda_{\min}(K^{(H)})>0$ for inputs of which no two are parallel, what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -191,38 +191,54 @@ def _one_pixel(rng: np.random.Generator) -> Any:
     return images
 
 
-def _matrices(architecture: str, form: closed_forms.ClosedForm, depth: int, rng: np.random.Generator) -> Iterator[Any]:
-    """`(what, K^(H))` for random inputs, in balls."""
-    if architecture != "convolutional_resnet":
-        K = recursions.products(_rational_inputs(rng, int(rng.integers(2, 6)), int(rng.integers(2, 4))))
-        if architecture == "fully_connected":
-            yield form.name, recursions.fully_connected(form, K, depth)
-        elif depth > 1:
-            yield form.name, recursions.residual(form, K, depth, _SCALE)
-    elif depth > 1 and form is closed_forms.RELU:
+_Matrices = Callable[[closed_forms.ClosedForm, int, np.random.Generator], Iterator[tuple[str, Any]]]
+"""`(what, K^(H))` for random inputs, in balls, of an activation and a depth."""
+
+
+def _products(rng: np.random.Generator) -> Any:
+    return recursions.products(_rational_inputs(rng, int(rng.integers(2, 6)), int(rng.integers(2, 4))))
+
+
+def _of_fully_connected(
+    form: closed_forms.ClosedForm, depth: int, rng: np.random.Generator
+) -> Iterator[tuple[str, Any]]:
+    yield form.name, recursions.fully_connected(form, _products(rng), depth)
+
+
+def _of_resnet(form: closed_forms.ClosedForm, depth: int, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
+    K = _products(rng)
+    if depth > 1:
+        yield form.name, recursions.residual(form, K, depth, _SCALE)
+
+
+def _of_convolutional(form: closed_forms.ClosedForm, depth: int, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
+    if depth == 1:
+        return
+    if form is closed_forms.RELU:
         yield form.name, recursions.convolutional(form, _separate_images(rng), depth, _SCALE, 3)
-    elif depth > 1:
-        images = rng.integers(-4, 5, (3, 1, 4)).astype(object) * Fraction(1, 4)
-        images[:, 0, :3] = _rational_inputs(rng, 3, 3)  # the patch at the second pixel
-        yield form.name, recursions.convolutional(form, images, depth, _SCALE, 3)
-        yield f"{form.name} (q = 1, images equal but for one pixel)", recursions.convolutional(form, _one_pixel(rng), depth, _SCALE, 1)  # fmt: skip
+        return
+    images = rng.integers(-4, 5, (3, 1, 4)).astype(object) * Fraction(1, 4)
+    images[:, 0, :3] = _rational_inputs(rng, 3, 3)  # the patch at the second pixel
+    yield form.name, recursions.convolutional(form, images, depth, _SCALE, 3)
+    equal_but_one = recursions.convolutional(form, _one_pixel(rng), depth, _SCALE, 1)
+    yield f"{form.name} (q = 1, images equal but for one pixel)", equal_but_one
 
 
 @precisely
-def _cholesky(effort: Effort, architecture: str) -> Attack:
+def _cholesky(effort: Effort, matrices: _Matrices) -> Attack:
     rng = np.random.default_rng(375)
-    pivots, names, depths = [], [], set()
+    least, names, depths = [], [], set()
     for _ in range(effort.count(3, 40)):
         for form in (closed_forms.ERF, closed_forms.COS, closed_forms.RELU):
             for depth in (1, 2, 3):
-                for name, K in _matrices(architecture, form, depth, rng):
-                    found = cholesky_pivots(K)
-                    pivots.append(float(min(found).lower()) if len(found) == len(K) else -1.0)
+                for name, K in matrices(form, depth, rng):
+                    pivots = cholesky_pivots(K)
+                    least.append(float(min(pivots).lower()) if len(pivots) == len(K) else -1.0)
                     names.append(name)
                     depths.add(depth)
     return none_below(
         f"{', '.join(dict.fromkeys(names))}, H from {min(depths)} to {max(depths)}, random rational inputs, seed 375: least pivot of the matrix in balls",
-        pivots,
+        least,
     )
 
 
@@ -239,7 +255,7 @@ def _fully_connected(effort: Effort) -> Outcome:
         + _POSITIVE
         + ".",
         refuted_by="inputs, no two parallel, for which a pivot of $K^{(H)}$ is not positive",
-        attack=lambda: _cholesky(effort, "fully_connected"),
+        attack=lambda: _cholesky(effort, _of_fully_connected),
     )
     return d.proved(
         "for every H and inputs of any lengths, no two parallel; $\\sigma'$ need not be analytic, only no polynomial"
@@ -261,7 +277,7 @@ def _residual(effort: Effort) -> Outcome:
         r"No two inputs are parallel in any $K^{(h)}$, $1\le h<H$; so $K^{(H)}=t^2K^{(H-1)}_{ij}E[\sigma'(u)\sigma'(v)]$ is positive definite.",
         r"For two inputs $C^{(1)}$ is positive definite (no two become parallel, with the covariance); what is added later is positive semi-definite; $K^{(h)}=C^{(h)}+b^{(h)}b^{(h)\top}$. For the last line see `wide_networks.positive`.",
         refuted_by="inputs, no two parallel, for which a pivot of $K^{(H)}$ is not positive",
-        attack=lambda: _cholesky(effort, "resnet"),
+        attack=lambda: _cholesky(effort, _of_resnet),
     )
     return d.proved("the covariances without the means only grow: no two inputs become parallel")
 
@@ -274,7 +290,7 @@ def _convolutional(effort: Effort) -> Outcome:
         r"If no two of the patches $\phi_l(x_1),\dots,\phi_l(x_n)$ at pixel $l$ are parallel, then no two inputs are parallel in $K^{(h)}_{ij,ll}$, $h<H$, and $K^{(H)}$ is positive definite.",
         r"For two inputs $S^{(1)}_{ll}$ without the means is positive definite, and stays so, as in `wide_networks.positive.resnet`; $K^{(h)}_{ll}=\sum_oS^{(h)}_{l+o\,l+o}$ is $S^{(h)}_{ll}$ and positive semi-definite matrices. In $K^{(H)}=t^2\sum_r(\dots)_{rr}$ the term $r=l$ is positive definite as in `wide_networks.positive`, the others are semi-definite.",
         refuted_by="images for which a pivot of $K^{(H)}$ is not positive",
-        attack=lambda: _cholesky(effort, "convolutional_resnet"),
+        attack=lambda: _cholesky(effort, _of_convolutional),
     )
     return d.proved("one pixel with patches of which no two are parallel is enough")
 

@@ -8,13 +8,22 @@ from collections.abc import Callable
 import numpy as np
 
 from alignmath.activations import SOFTPLUS
+from alignmath.architectures import ConvolutionalResNet, FullyConnected, ResNet
 from alignmath.kernels import gram
-from solvers.dynamics.wide_networks import follow, grams, random_network
+from solvers.dynamics.wide_networks import follow, grams
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
-from .long_descent import descend
-from .wide_runs import DEPTHS, TRAINED_SHAPES, input_size, labels, mean_with_interval, slopes, trained, unit_inputs
+from .wide_runs import (
+    NETWORKS,
+    labels,
+    mean_with_interval,
+    network_for,
+    slopes,
+    trained,
+    trained_shape,
+    unit_inputs,
+)
 
 __all__ = [
     "CLAIMS",
@@ -27,46 +36,50 @@ __all__ = [
     "small_steps",
 ]
 
-_WIDTHS = {"fully_connected": 512, "resnet": 512, "convolutional_resnet": 256}
+_WIDTHS = {FullyConnected: 512, ResNet: 512, ConvolutionalResNet: 256}
 """Where the rate is measured; a convolutional network averages over its pixels too."""
 _SCALE = 0.01
 """Length of y - u(0) there: small, so that G does not change."""
+_ONE_LAYER = FullyConnected(1, SOFTPLUS)
+_POWERS = {FullyConnected: 0, ResNet: 6, ConvolutionalResNet: 2}
+"""Of H, by which the theorem's width is smaller."""
 
 
-def largest_factor(loss: np.ndarray, step_size: float, least: float) -> float:
+def largest_factor(loss: np.ndarray, learning_rate: float, least: float) -> float:
     """The largest f with `L(k) <= (1 - step f least / 2)^k L(0)` for all k; the bound of the theorems holds if it is at least 1."""
     k = np.arange(1, len(loss))
-    return float(np.min(2 * (1 - (loss[1:] / loss[0]) ** (1 / k))) / (step_size * least))
+    return float(np.min(2 * (1 - (loss[1:] / loss[0]) ** (1 / k))) / (learning_rate * least))
 
 
-def asked_width(architecture: str, n: int, least: float) -> float:
+def asked_width(architecture: FullyConnected | ResNet, n: int, least: float) -> float:
     """The largest power of n / lambda that the theorem has in its width, constants, `2^O(H)` and poly(p) left out."""
-    H = DEPTHS[architecture]
-    return (n / least) ** 4 / {"fully_connected": 1, "resnet": H**6, "convolutional_resnet": H**2}[architecture]
+    return (n / least) ** 4 / architecture.depth ** _POWERS[type(architecture)]
 
 
-def rates_along_least(architecture: str, width: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Only layer H trained, `y - u(0)` a least eigenvector v of `K^(H)` times 0.01, the step size `1 / lambda_max(K^(H))`, until `step lambda_min k`
+def rates_along_least(
+    architecture: FullyConnected | ResNet, width: int, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Only layer H trained, `y - u(0)` a least eigenvector v of `K^(H)` times 0.01, the learning rate `1 / lambda_max(K^(H))`, until `step lambda_min k`
     is 1. For each data set: the eigenvalue that the decay of the component along v shows over `lambda_min(K^(H))`; the largest factor of
     `largest_factor`; the number of steps."""
-    H, shape = DEPTHS[architecture], TRAINED_SHAPES[architecture]
+    shape = trained_shape(architecture)
     ratios, factors, steps = [], [], []
     for seed in range(count):
-        X = unit_inputs(3, shape, 500 + seed)
-        values, vectors = np.linalg.eigh(gram(X, H, SOFTPLUS, architecture))
-        network = random_network(input_size(shape), H, width, SOFTPLUS, architecture, seed=70_000 + seed)
-        y = network(X).numpy() + _SCALE * vectors[:, 0]
-        count_ = int(np.ceil(values[-1] / values[0]))
-        run = follow(network, X, y, count_, step_size=float(1 / values[-1]), train=[H], record=[0])
-        along = (y - run.outputs) @ vectors[:, 0]
-        decay = np.polyfit(np.arange(count_ + 1), np.log(along), 1)[0]
-        ratios.append((1 - np.exp(decay)) / run.step_size / values[0])
-        factors.append(largest_factor(run.loss, run.step_size, float(values[0])))
-        steps.append(count_)
+        x = unit_inputs(3, shape, 500 + seed)
+        values, vectors = np.linalg.eigh(gram(x, architecture))
+        network = network_for(shape, architecture, width, 70_000 + seed)
+        y = network(x).numpy() + _SCALE * vectors[:, 0]
+        T, rate = int(np.ceil(values[-1] / values[0])), float(1 / values[-1])
+        run = follow(network, x, y, T, learning_rate=rate, layers=[architecture.depth], record=[0])
+        along = run.residuals @ vectors[:, 0]
+        decay = np.polyfit(np.arange(T + 1), np.log(along), 1)[0]
+        ratios.append((1 - np.exp(decay)) / rate / values[0])
+        factors.append(largest_factor(run.loss, rate, float(values[0])))
+        steps.append(T)
     return np.array(ratios), np.array(factors), np.array(steps)
 
 
-def _bound(architecture: str) -> Callable[[Effort], Outcome]:
+def _bound(architecture: FullyConnected | ResNet) -> Callable[[Effort], Outcome]:
     def check(effort: Effort) -> Outcome:
         d = Derivation()
         factors = loose_bound(d, architecture, effort)
@@ -79,17 +92,24 @@ def _bound(architecture: str) -> Callable[[Effort], Outcome]:
     return check
 
 
-def loose_bound(d: Derivation, architecture: str, effort: Effort) -> np.ndarray:
+def loose_bound(d: Derivation, architecture: FullyConnected | ResNet, effort: Effort) -> np.ndarray:
     """The bound on the loss, all weights trained, and by how much it is loose: the factors."""
-    H, runs = DEPTHS[architecture], trained(architecture, effort)
+    runs = trained(architecture, effort)
     least = np.linalg.eigvalsh(runs.limits)[:, 0]
-    factors = np.array([[largest_factor(r.loss, r.step_size, v) for r in row] for row, v in zip(runs.runs, least, strict=True)])  # fmt: skip
-    whole = np.array([[largest_factor(r.loss, r.step_size, v) for r in row] for row, v in zip(runs.runs, runs.whole, strict=True)])  # fmt: skip
+    factors, whole = (
+        np.array(
+            [
+                [largest_factor(r.loss, r.learning_rate, v) for r in same_data]
+                for same_data, v in zip(runs.runs, eigenvalues, strict=True)
+            ]
+        )
+        for eigenvalues in (least, runs.whole)
+    )
     asked = min(asked_width(architecture, 3, v) for v in least)
     d.measurement(
         "at the step size 1 / lambda_max(G(0))",
         bool(factors.min() >= 1),
-        rf"H = {H}, softplus, {len(factors)} data sets of three unit inputs and labels $u(0)+r$, $r$ uniform in $[-1,1]^3$, a network for each of the widths {', '.join(map(str, runs.widths))}; {len(runs.runs[0][0].loss) - 1} steps for the first {runs.long}, {len(runs.runs[-1][0].loss) - 1} for the others: at each $L(k)\le(1-\eta\lambda/2)^kL(0)$, $\lambda=\lambda_{{\min}}(K^{{(H)}})$ from {least.min():.2g} to {least.max():.2g}. All weights trained, the bound is loose: it holds with $f\lambda$ for $\lambda$ up to $f={factors.min():.0f}$ in the worst network, {np.median(factors):.0f} in the median one.",
+        rf"H = {architecture.depth}, softplus, {len(factors)} data sets of three unit inputs and labels $u(0)+r$, $r$ uniform in $[-1,1]^3$, a network for each of the widths {', '.join(map(str, runs.widths))}; {len(runs.runs[0][0].loss) - 1} steps for the first {runs.long}, {len(runs.runs[-1][0].loss) - 1} for the others: at each $L(k)\le(1-\eta\lambda/2)^kL(0)$, $\lambda=\lambda_{{\min}}(K^{{(H)}})$ from {least.min():.2g} to {least.max():.2g}. All weights trained, the bound is loose: it holds with $f\lambda$ for $\lambda$ up to $f={factors.min():.0f}$ in the worst network, {np.median(factors):.0f} in the median one.",
     )
     d.measurement(
         "the width that the theorem asks for",
@@ -104,14 +124,14 @@ def loose_bound(d: Derivation, architecture: str, effort: Effort) -> np.ndarray:
     return factors
 
 
-def rate_of_least(d: Derivation, architecture: str, effort: Effort) -> tuple[float, float]:
+def rate_of_least(d: Derivation, architecture: FullyConnected | ResNet, effort: Effort) -> tuple[float, float]:
     """The rate along the least eigenvector over the least eigenvalue: mean and half-width."""
-    ratios, loose, steps = rates_along_least(architecture, _WIDTHS[architecture], effort.count(24, 100))
+    ratios, loose, steps = rates_along_least(architecture, _WIDTHS[type(architecture)], effort.count(24, 100))
     mean, half = mean_with_interval(ratios)
     d.measurement(
         "the rate along the least eigenvector",
         abs(mean - 1) + half < 0.15,
-        rf"Only $W^{{(H)}}$ trained, $y=u(0)+0.01v$, $v$ the least eigenvector of $K^{{(H)}}$, $\eta=1/\lambda_{{\max}}(K^{{(H)}})$, width {_WIDTHS[architecture]}, {len(ratios)} other data sets, {steps.min()} to {steps.max()} steps (until $\eta\lambda k=1$): $v\cdot(y-u(k))$ falls like $(1-\eta\ell)^k$ with $\ell/\lambda_{{\min}}(K^{{(H)}})={mean:.3f}$, 95% interval $\pm{half:.3f}$, single networks {ratios.min():.2f} to {ratios.max():.2f}; expected 1, interval included to 0.15 ($v\cdot G^{{(H)}}(0)v$ is a mean over neurons, and leaks into the other directions cost a share of order $n/m$).",
+        rf"Only $W^{{(H)}}$ trained, $y=u(0)+0.01v$, $v$ the least eigenvector of $K^{{(H)}}$, $\eta=1/\lambda_{{\max}}(K^{{(H)}})$, width {_WIDTHS[type(architecture)]}, {len(ratios)} other data sets, {steps.min()} to {steps.max()} steps (until $\eta\lambda k=1$): $v\cdot(y-u(k))$ falls like $(1-\eta\ell)^k$ with $\ell/\lambda_{{\min}}(K^{{(H)}})={mean:.3f}$, 95% interval $\pm{half:.3f}$, single networks {ratios.min():.2f} to {ratios.max():.2f}; expected 1, interval included to 0.15 ($v\cdot G^{{(H)}}(0)v$ is a mean over neurons, and leaks into the other directions cost a share of order $n/m$).",
     )
     d.measurement(
         "the bound there",
@@ -121,18 +141,16 @@ def rate_of_least(d: Derivation, architecture: str, effort: Effort) -> tuple[flo
     return mean, half
 
 
-def small_steps(d: Derivation, architecture: str, effort: Effort) -> int:
+def small_steps(d: Derivation, architecture: FullyConnected | ResNet, effort: Effort) -> int:
     """The bound at the theorem's step size: the number of networks."""
     n, worst, slow, taken = 3, [], effort.count(6, 30), 40
-    H, power = DEPTHS[architecture], 0 if architecture == "fully_connected" else 2
-    least = [np.linalg.eigvalsh(gram(unit_inputs(n, TRAINED_SHAPES[architecture], s), H, SOFTPLUS, architecture))[0] for s in range(slow)]  # fmt: skip
+    shape, plain = trained_shape(architecture), isinstance(architecture, FullyConnected)
     for seed in range(slow):
-        X, shape = unit_inputs(n, TRAINED_SHAPES[architecture], seed), TRAINED_SHAPES[architecture]
-        network = random_network(input_size(shape), H, 256, SOFTPLUS, architecture, seed=9000 + seed)
-        step = H**power * least[seed] / n**2
-        run = follow(network, X, labels(n, seed), taken, step_size=float(step), record=[0])
-        worst.append(largest_factor(run.loss, run.step_size, run.least_eigenvalue) if run.bound_holds else -np.inf)
-    scaling = r"\lambda/n^2" if not power else r"\lambda H^2/n^2"
+        x, network = unit_inputs(n, shape, seed), network_for(shape, architecture, 256, 9000 + seed)
+        rate = np.linalg.eigvalsh(gram(x, architecture))[0] / n**2 * (1 if plain else architecture.depth**2)
+        run = follow(network, x, labels(n, seed), taken, learning_rate=float(rate), record=[0])
+        worst.append(largest_factor(run.loss, run.learning_rate, run.least_eigenvalue) if run.bound_holds else -np.inf)
+    scaling = r"\lambda/n^2" if plain else r"\lambda H^2/n^2"
     d.measurement(
         "at the step size of the theorem",
         bool(min(worst) >= 1),
@@ -148,35 +166,32 @@ def least_widths(
     more than half of the networks the bound of Theorem 5.1 holds at every step, and the least at which in more than half
     `lambda_min(G^(H)(k)) >= lambda_min(K^(H)) / 2` at every tenth step, by which it is proved: `(sets, counts)` each, infinity beyond `most`."""
     widths = sorted({round(2 ** (j / 2)) for j in range(2 * int(np.log2(most)) + 1)})
-    found = np.full((2, sets, len(counts)), np.inf)
+    smallest = np.full((2, sets, len(counts)), np.inf)
     for j, n in enumerate(counts):
         for s in range(sets):
-            X, y = unit_inputs(n, (10,), 40 + s), labels(n, s)
-            least = float(np.linalg.eigvalsh(gram(X, 1, SOFTPLUS))[0])
+            x, y = unit_inputs(n, (10,), 40 + s), labels(n, s)
+            least = float(np.linalg.eigvalsh(gram(x, _ONE_LAYER))[0])
             for width in widths:
-                wanted = [k for k in (0, 1) if np.isinf(found[k, s, j])]
+                wanted = [k for k in (0, 1) if np.isinf(smallest[k, s, j])]
                 if not wanted:
                     break
                 held = np.zeros(2, dtype=int)
                 for seed in range(networks):
-                    held += _holds(X, y, width, least, steps, 1000 * seed + width, bound=0 in wanted)
+                    held += _holds(x, y, width, least, steps, 1000 * seed + width, bound=0 in wanted)
                 for k in wanted:
                     if held[k] > networks / 2:
-                        found[k, s, j] = width
-    return found[0], found[1]
+                        smallest[k, s, j] = width
+    return smallest[0], smallest[1]
 
 
-def _holds(X: np.ndarray, y: np.ndarray, width: int, least: float, steps: int, seed: int, *, bound: bool) -> np.ndarray:
+def _holds(x: np.ndarray, y: np.ndarray, width: int, least: float, steps: int, seed: int, *, bound: bool) -> np.ndarray:
     """Whether the bound holds (if asked for), and whether the least eigenvalue of the top Gram matrix stays above half of its limit's."""
-    network = random_network(X.shape[1], 1, width, SOFTPLUS, seed=seed)
-    G = grams(network, X).numpy()
-    if not bound and np.linalg.eigvalsh(G[0])[0] < least / 2:
+    network = network_for(x.shape[1:], _ONE_LAYER, width, seed)
+    if not bound and np.linalg.eigvalsh(grams(network, x)[0].numpy())[0] < least / 2:
         return np.zeros(2, dtype=int)
-    step = float(1 / np.linalg.eigvalsh(G.sum(axis=0))[-1])
-    run = descend(network, X, y, steps, step, list(range(0, steps + 1, 10)))
-    loss = ((y - run.outputs) ** 2).sum(axis=1) / 2
+    run = follow(network, x, y, steps, record=range(0, steps + 1, 10))
     lowest = np.linalg.eigvalsh(run.grams[:, 0])[:, 0].min()
-    return np.array([largest_factor(loss, step, least) >= 1, lowest >= least / 2], dtype=int)
+    return np.array([largest_factor(run.loss, run.learning_rate, least) >= 1, lowest >= least / 2], dtype=int)
 
 
 def _least_width(effort: Effort) -> Outcome:
@@ -191,7 +206,9 @@ def _least_width(effort: Effort) -> Outcome:
         rf"{setting}: more than half of the networks satisfy the bound at every step from the widths {', '.join(f'{v:.0f}' for v in np.median(bounded, axis=0))} on (medians), {bounded.max():.0f} at most.",
     )
     slope, half = slopes(np.log(counts), np.log(stable))
-    least = np.array([[np.linalg.eigvalsh(gram(unit_inputs(n, (10,), 40 + s), 1, SOFTPLUS))[0] for n in counts] for s in range(sets)])  # fmt: skip
+    least = np.array(
+        [[np.linalg.eigvalsh(gram(unit_inputs(n, (10,), 40 + s), _ONE_LAYER))[0] for n in counts] for s in range(sets)]
+    )
     asked, spread = slopes(np.log(counts), np.log((np.array(counts) / least) ** 4))
     d.measurement(
         "for its proof",
@@ -213,15 +230,15 @@ CLAIMS = (
         "Theorem 5.1",
         _statement("Fully connected", "H = 2"),
         Verdict.MEASURED,
-        _bound("fully_connected"),
+        _bound(NETWORKS[0]),
     ),
-    Claim("wide_networks.thm6.1", "Theorem 6.1", _statement("ResNet", "H = 3"), Verdict.MEASURED, _bound("resnet")),
+    Claim("wide_networks.thm6.1", "Theorem 6.1", _statement("ResNet", "H = 3"), Verdict.MEASURED, _bound(NETWORKS[1])),
     Claim(
         "wide_networks.thm7.1",
         "Theorem 7.1",
         _statement("Convolutional ResNet", "H = 2, four pixels, patches of three"),
         Verdict.MEASURED,
-        _bound("convolutional_resnet"),
+        _bound(NETWORKS[2]),
     ),
     Claim(
         "wide_networks.width",

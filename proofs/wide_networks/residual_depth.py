@@ -11,6 +11,7 @@ import sympy as sp
 
 from alignmath import activations
 from alignmath.activations import Activation
+from alignmath.architectures import ResNet
 from alignmath.kernels import gram
 
 from ..engine.attacks import errors_below, none_below
@@ -246,9 +247,9 @@ def _variance_attack(effort: Effort) -> Attack:
             for _ in range(effort.count(1, 10)):
                 x, scale = _random_inputs(rng), float(rng.uniform(0.1, 0.99))
                 low, high = variance_bounds(x, s, scale)
-                found = np.diag(gram(x, H, s, "resnet", layer=H + 1, residual_scale=scale))  # layer H, for h < H too
+                top = np.diag(gram(x, ResNet(H, s, scale=scale), layer=H + 1))  # layer H, for h < H too
                 below = _variances(x, s, H, scale)
-                margins += [found / low - 1, 1 - found / high, below / low - 1 + 1e-12, 1 - below / high]
+                margins += [top / low - 1, 1 - top / high, below / low - 1 + 1e-12, 1 - below / high]
     return none_below(
         f"{', '.join(s.name for s in tried)}, H = 2, 5, 20, seed 395: relative margins", np.concatenate(margins)
     )
@@ -258,9 +259,9 @@ def _slopes(effort: Effort) -> Attack:
     q = np.geomspace(1e-3, 10, effort.count(150, 4_000))
     margins = []
     for s in _TRIED:
-        found = s.dual_derivative(q, q, q)
-        jumps = np.abs(np.diff(np.log(found)))
-        margins += [found - 1e-4, s.lipschitz**2 * (1 + 1e-12) - found, 0.1 - jumps]
+        square = s.dual_derivative(q, q, q)
+        jumps = np.abs(np.diff(np.log(square)))
+        margins += [square - 1e-4, s.lipschitz**2 * (1 + 1e-12) - square, 0.1 - jumps]
     return none_below(f"{', '.join(s.name for s in _TRIED)}, variances from 0.001 to 10", np.concatenate(margins))
 
 
@@ -273,7 +274,7 @@ def _two_bounds(effort: Effort) -> Attack:
             for x in (*cases, np.eye(3)):
                 scale = float(rng.uniform(0.1, 0.99))
                 low, high = residual_bounds(x, s, H, scale)
-                least = np.linalg.eigvalsh(gram(x, H, s, "resnet", residual_scale=scale))[0]
+                least = np.linalg.eigvalsh(gram(x, ResNet(H, s, scale=scale)))[0]
                 rounding = 1e-13 * high / low
                 margins += [least / low - 1 + rounding, 1 + rounding - least / high]
     return none_below(

@@ -3,36 +3,34 @@ vectors over the inputs (and pixels) with the products of the `x^(h-1)` for cova
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from alignmath.activations import Activation
+from alignmath.architectures import ConvolutionalResNet, FullyConnected, ResNet
 
 __all__ = ["sampled_top_grams"]
 
 
 def sampled_top_grams(
-    X: np.ndarray,
-    depths: list[int],
-    width: int,
-    activation: Activation,
-    architecture: str,
-    seed: int | list[int],
-    residual_scale: float = 0.5,
-    patch: int = 3,
+    x: np.ndarray, architectures: Sequence[FullyConnected | ResNet], width: int, seed: int | list[int]
 ) -> np.ndarray:
-    """`G^(H)(0)` for each depth H: `(depths, n, n)`, with the law of `solvers.dynamics.wide_networks.grams(random_network(...), X)[H - 1]`.
+    """`G^(H)(0)` for architectures that differ in their depths H: `(depths, n, n)`, with the law of
+    `solvers.dynamics.wide_networks.grams(random_network(...), x)[H - 1]`.
 
-    X: `(n, d)`, or `(n, d_0, p)` for "convolutional_resnet". Fully connected: one network, cut at each of the depths; residual: one for each depth,
-    whose layers have the factor `residual_scale / H`."""
-    rng = np.random.default_rng(seed)
-    if architecture == "fully_connected":
-        return np.array(_descend(X, set(depths), None, width, activation, 1, rng))
-    window = patch if architecture == "convolutional_resnet" else 1
-    return np.array([_descend(X, {H}, residual_scale / H, width, activation, window, rng)[0] for H in depths])
+    x: `(n, d)`, or `(n, d_0, p)` for `ConvolutionalResNet`. Fully connected: one network, cut at each of the depths; residual: one for each depth,
+    whose layers have the factor `scale / H`."""
+    rng, one = np.random.default_rng(seed), architectures[0]
+    s = one.activations[0]
+    if isinstance(one, FullyConnected):
+        return np.array(_descend(x, {a.depth for a in architectures}, None, width, s, 1, rng))
+    window = one.patch if isinstance(one, ConvolutionalResNet) else 1
+    return np.array([_descend(x, {a.depth}, one.scale / a.depth, width, s, window, rng)[0] for a in architectures])
 
 
 def _descend(
-    X: np.ndarray,
+    inputs: np.ndarray,
     wanted: set[int],
     step: float | None,
     width: int,
@@ -41,9 +39,9 @@ def _descend(
     rng: np.random.Generator,
 ) -> list[np.ndarray]:
     """The matrices at the depths wanted, in their order. step: the factor of a residual layer; None: fully connected."""
-    n, root = len(X), np.sqrt(s.c_sigma / width)
-    x = np.moveaxis(X[..., None] if X.ndim == 2 else X, 0, 1)  # channels, inputs, pixels
-    found = []
+    n, root = len(inputs), np.sqrt(s.c_sigma / width)
+    x = np.moveaxis(inputs[..., None] if inputs.ndim == 2 else inputs, 0, 1)  # channels, inputs, pixels
+    matrices = []
     for h in range(1, max(wanted) + 1):
         inner = _patches(x, window).reshape(-1, n * x.shape[2])
         products = inner.T @ inner
@@ -55,9 +53,9 @@ def _descend(
             outer = rng.standard_normal((width, 1, 1 if step is None else z.shape[2]))
             slopes = (outer * scale * s.derivative(z)).reshape(width, -1)
             entries = (slopes.T @ slopes) * products
-            found.append(entries.reshape(n, -1, n, z.shape[2]).sum(axis=(1, 3)))
+            matrices.append(entries.reshape(n, -1, n, z.shape[2]).sum(axis=(1, 3)))
         x = scale * s.value(z) if step is None or h == 1 else x + scale * s.value(z)
-    return found
+    return matrices
 
 
 def _patches(x: np.ndarray, window: int) -> np.ndarray:

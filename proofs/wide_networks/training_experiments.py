@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
-from .wide_runs import DEPTHS, SHORT, slopes, trained
+from .wide_runs import NETWORKS, SHORT, slopes, title, trained
 
 __all__ = ["CLAIMS"]
 
@@ -18,22 +18,22 @@ _TOLERANCE = {"drift": 0.15, "other": 0.3}
 def _drift(effort: Effort) -> Outcome:
     d = Derivation()
     shown = []
-    for architecture, depth in DEPTHS.items():
+    for architecture in NETWORKS:
         runs = trained(architecture, effort)
-        drift = runs.rows("drift", whole=True)
+        drift = runs.measured("drift", whole=True)
         left = np.array([[run.loss[-1] / run.loss[0] for run in row] for row in runs.runs[: runs.long]])
         steps = len(runs.runs[0][0].loss) - 1
         d.measurement(
-            f"how long, {architecture.replace('_', ' ')}",
+            f"how long, {title(architecture)}",
             bool(np.max(left) < 1e-4 and np.median(left) < 1e-6),
             rf"{steps} steps of $1/\lambda_{{\max}}(G(0))$: $L(k)/L(0)$ comes to {np.median(left):.1g} (median), {left.max():.1g} (worst), below $10^{{-6}}$ and $10^{{-4}}$.",
         )
-        for h in range(depth):
+        for h in range(architecture.depth):
             slope, half = slopes(np.log(runs.widths), np.log(drift[:, :, h]))
             middle = np.exp(np.log(drift[:, :, h]).mean(axis=0))
             shown.append(slope)
             d.measurement(
-                f"layer {h + 1} of {depth}, {architecture.replace('_', ' ')}",
+                f"layer {h + 1} of {architecture.depth}, {title(architecture)}",
                 abs(slope + 0.5) + half < _TOLERANCE["drift"],
                 rf"Largest $|W^{{({h + 1})}}(k)-W^{{({h + 1})}}(0)|_F/\sqrt m$ at the steps 2, 8, {SHORT}, {steps}; {len(drift)} data sets of three unit inputs, a network for each of the widths {', '.join(map(str, runs.widths))}: geometric means {middle[0]:.3g} falling to {middle[-1]:.3g}, largest {drift[:, 0, h].max():.3g} and {drift[:, -1, h].max():.3g}; slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to {_TOLERANCE['drift']:g}.",
             )
@@ -48,9 +48,9 @@ def _stability(effort: Effort) -> Outcome:
         ("distance from (I - step G(0))", r"$|y-u(k)-(I-\eta G(0))^k(y-u(0))|_\infty$, relative", -1.0, "-1"),
         ("distance from (I - step K)", r"$|y-u(k)-(I-\eta K)^k(y-u(0))|_\infty$, relative", -0.5, r"-\frac12"),
     ):
-        for architecture, depth in DEPTHS.items():
+        for architecture in NETWORKS:
             runs = trained(architecture, effort)
-            name, values = architecture.replace("_", " "), runs.rows(measure)
+            name, values = title(architecture), runs.measured(measure)
             seen = rf"at 2, 8 and {SHORT} steps" if measure.startswith("change") else rf"at each of {SHORT} steps"
             slope, half = slopes(np.log(runs.widths), np.log(values))
             middle = np.exp(np.log(values).mean(axis=0))
@@ -59,9 +59,9 @@ def _stability(effort: Effort) -> Outcome:
             d.measurement(
                 f"{measure}, {name}",
                 abs(slope - law) + half < _TOLERANCE["other"],
-                rf"Largest {symbol}, {seen}, H = {depth}; {len(values)} data sets of three unit inputs, a network for each of the widths {', '.join(map(str, runs.widths))}: geometric means {middle[0]:.3g} falling to {middle[-1]:.3g}, largest {values[:, 0].max():.3g} and {values[:, -1].max():.3g}; slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected ${expected}$, interval included to {_TOLERANCE['other']:g}.",
+                rf"Largest {symbol}, {seen}, H = {architecture.depth}; {len(values)} data sets of three unit inputs, a network for each of the widths {', '.join(map(str, runs.widths))}: geometric means {middle[0]:.3g} falling to {middle[-1]:.3g}, largest {values[:, 0].max():.3g} and {values[:, -1].max():.3g}; slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected ${expected}$, interval included to {_TOLERANCE['other']:g}.",
             )
-            later, early = runs.rows(measure, whole=True), values[: runs.long]
+            later, early = runs.measured(measure, whole=True), values[: runs.long]
             slope, half = slopes(np.log(runs.widths), np.log(later / early))
             d.measurement(
                 f"{measure}, {name}, to the end",

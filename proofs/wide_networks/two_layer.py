@@ -6,6 +6,7 @@ import numpy as np
 import sympy as sp
 
 from alignmath.activations import ERF, GELU, RELU, SIGMOID, SOFTPLUS, TANH
+from alignmath.architectures import FullyConnected
 from alignmath.kernels import gram
 
 from ..engine import balls
@@ -39,7 +40,7 @@ def _limit(effort: Effort) -> Outcome:
     )
     d.argument(
         "the code computes it",
-        r"gram(X, 1, RELU) is $2H^\infty$, for inputs of any lengths.",
+        r"gram(x, FullyConnected(1, RELU)) is $2H^\infty$, for inputs of any lengths.",
         "The angle comes from the determinant of products, not from a rounded cosine.",
         refuted_by="inputs, some nearly parallel or nearly opposite, for which they differ by more than $10^{-12}$ of the lengths",
         attack=lambda: _angles(effort),
@@ -58,8 +59,10 @@ def _angles(effort: Effort) -> Attack:
     points = lengths[:, None] * np.stack([np.cos(turns), np.sin(turns)], axis=1)
     gap = np.abs(np.mod(turns[:, None] - turns + np.pi, 2 * np.pi) - np.pi)
     derived = sp.lambdify(t, limit_of_two_layers(sp.cos(t), t), "numpy")(gap)
-    found = gram(points, 1, RELU) / (2 * lengths[:, None] * lengths)
-    return errors_below("plane inputs at given angles, lengths 0.01 to 100, seed 351", np.abs(found - derived), 1e-12)
+    computed = gram(points, FullyConnected(1, RELU)) / (2 * lengths[:, None] * lengths)
+    return errors_below(
+        "plane inputs at given angles, lengths 0.01 to 100, seed 351", np.abs(computed - derived), 1e-12
+    )
 
 
 def _same(effort: Effort) -> Outcome:
@@ -125,7 +128,7 @@ def _weights(effort: Effort) -> Attack:
     mean = sums[0] / total
     error = np.sqrt((sums[1] / total - mean**2) / total)
     products = points @ points.T
-    expected = np.array([gram(points, 1, s) / (s.c_sigma * products) for s in tried])
+    expected = np.array([gram(points, FullyConnected(1, s)) / (s.c_sigma * products) for s in tried])
     return monte_carlo(
         f"{', '.join(s.name for s in tried)}, three inputs in four dimensions, seed 352: means of the products of slopes, each relative to itself",
         mean,

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from alignmath.activations import SOFTPLUS, Activation, from_functions
-from alignmath.kernels import gram
-from solvers.dynamics.wide_networks import grams, linearised, random_network
+from alignmath.architectures import Architecture, ConvolutionalResNet, FullyConnected, ResNet
+from alignmath.kernels import gram, tangent
+from solvers.dynamics.wide_networks import Descent, WideNetwork, follow, grams, random_network
 
 from ..engine.claims import Effort
 from ..engine.statistics import mean_interval
-from .long_descent import LongDescent, descend
 from .sampled_grams import sampled_top_grams
 
 __all__ = [
-    "DEPTHS",
     "LATE",
+    "NETWORKS",
     "SHORT",
     "STEPS",
-    "TRAINED_SHAPES",
-    "WideRun",
     "WideRuns",
+    "depths_of",
     "initial_errors",
-    "input_size",
+    "input_shape",
     "labels",
     "mean_with_interval",
+    "network_for",
     "sampled_errors",
     "slopes",
+    "title",
     "train",
     "trained",
+    "trained_shape",
     "unit_inputs",
 ]
 
-DEPTHS = {"fully_connected": 2, "resnet": 3, "convolutional_resnet": 2}
-"""The architectures with the depths H at which they are trained."""
-_SHAPES = {"fully_connected": (3,), "resnet": (3,), "convolutional_resnet": (2, 4)}
+NETWORKS: tuple[FullyConnected | ResNet, ...] = (
+    FullyConnected(2, SOFTPLUS),
+    ResNet(3, SOFTPLUS),
+    ConvolutionalResNet(2, SOFTPLUS),
+)
+"""The three architectures, of the depths at which they are trained."""
+_TITLES = {FullyConnected: "fully connected", ResNet: "resnet", ConvolutionalResNet: "convolutional resnet"}
 _SHIFT, _SHARPNESS = 1.0, 4.0
 LATE: Activation = from_functions(
     "late softplus",
@@ -61,9 +69,29 @@ def labels(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(1 + seed).uniform(-1, 1, n)
 
 
-def input_size(shape: tuple[int, ...]) -> int | tuple[int, int]:
-    """What `random_network` is told of inputs of this shape."""
-    return shape[0] if len(shape) == 1 else (shape[0], shape[1])
+def title(architecture: Architecture) -> str:
+    """What it is called."""
+    return _TITLES[type(architecture)]
+
+
+def input_shape(architecture: Architecture) -> Any:
+    """Three dimensions; of images two channels of four pixels."""
+    return (2, 4) if architecture.images else (3,)
+
+
+def trained_shape(architecture: Architecture) -> Any:
+    """Inputs of the trained networks: three of them are far from parallel, so that descent comes to an end."""
+    return (4, 4) if architecture.images else (16,)
+
+
+def depths_of(architecture: FullyConnected | ResNet, depths: Sequence[int]) -> list[FullyConnected | ResNet]:
+    """The architecture in other depths."""
+    return [replace(architecture, depth=H) for H in depths]
+
+
+def network_for(shape: Any, architecture: Architecture, width: int, seed: int) -> WideNetwork:
+    """A random network for inputs of this shape."""
+    return random_network(shape if architecture.images else shape[0], architecture, width, seed=seed)
 
 
 def mean_with_interval(values: np.ndarray) -> tuple[float, float]:
@@ -78,53 +106,32 @@ def slopes(arguments: np.ndarray, values: np.ndarray) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class WideRun:
-    """One network trained. descent: what it did; by_gram, by_limit: y - u(k) by `(I - step G(0))^k` and by `(I - step K)^k`, `(T + 1, n)`."""
-
-    descent: LongDescent
-    step_size: float
-    residual: np.ndarray
-    by_gram: np.ndarray
-    by_limit: np.ndarray
-
-    @property
-    def residuals(self) -> np.ndarray:
-        """y - u(k), `(T + 1, n)`."""
-        return self.residual + self.descent.outputs[0] - self.descent.outputs
-
-    @property
-    def loss(self) -> np.ndarray:
-        """L(k), `(T + 1,)`."""
-        return (self.residuals**2).sum(axis=1) / 2
-
-
-@dataclass(frozen=True)
 class WideRuns:
     """Training runs of one architecture: for S data sets and each of the widths `(W,)` a network, `runs[s][w]`; the first `long` data sets are
     trained to the end, the others for `SHORT` steps. limits: `K^(H)`, `(S, n, n)`. whole: the least eigenvalues of the limits of the whole G, `(S,)`."""
 
-    architecture: str
+    architecture: FullyConnected | ResNet
     widths: np.ndarray
     limits: np.ndarray
     whole: np.ndarray
-    runs: tuple[tuple[WideRun, ...], ...]
+    runs: tuple[tuple[Descent, ...], ...]
     long: int
 
-    def rows(self, measure: str, *, whole: bool = False) -> np.ndarray:
+    def measured(self, measure: str, *, whole: bool = False) -> np.ndarray:
         """A quantity for each network, `(S, W)`, within the first `SHORT` steps; whole: over the whole training, `(long, W)`.
 
         "drift": largest `|W^(h)(k) - W^(h)(0)|_F / sqrt(m)` at a recorded step, `(..., H)`. "change of the top Gram
         matrix": largest `|G^(H)(k) - G^(H)(0)| / |K^(H)|` there, spectral. "distance from (I - step G(0))", "distance
         from (I - step K)": largest over inputs and steps, over the root mean square of `y - u(0)`."""
-        H = DEPTHS[self.architecture]
+        H = self.architecture.depth
 
-        def value(run: WideRun, limit: np.ndarray) -> np.ndarray:
+        def value(run: Descent, limit: np.ndarray) -> np.ndarray:
             last = len(run.by_gram) - 1 if whole else SHORT
-            seen = run.descent.steps <= last
-            top = run.descent.grams[seen, H - 1]
-            size = np.sqrt(np.mean(run.residual**2))
+            seen = run.steps <= last
+            top = run.grams[seen, H - 1]
+            size = np.sqrt(np.mean(run.by_gram[0] ** 2))
             if measure == "drift":
-                return run.descent.drift[seen].max(axis=0)
+                return run.drift[seen, :H].max(axis=0)
             if measure == "change of the top Gram matrix":
                 return np.linalg.norm(top - top[0], 2, axis=(1, 2)).max() / np.linalg.norm(limit, 2)
             linear = {"distance from (I - step G(0))": run.by_gram, "distance from (I - step K)": run.by_limit}[measure]
@@ -136,71 +143,59 @@ class WideRuns:
 
 SHORT = 30
 """Steps of the short runs."""
-STEPS = {"fully_connected": 130, "resnet": 70, "convolutional_resnet": 85}
+STEPS = {FullyConnected: 130, ResNet: 70, ConvolutionalResNet: 85}
 """Steps of the long ones."""
-TRAINED_SHAPES = {"fully_connected": (16,), "resnet": (16,), "convolutional_resnet": (4, 4)}
-"""Inputs of the trained networks: three of them are far from parallel, so that descent comes to an end."""
 
 
 @cache
-def trained(architecture: str, effort: Effort) -> WideRuns:
-    """Softplus networks trained at the step size `1 / lambda_max(G(0))` on three unit inputs, each data set with labels `u(0) + r`, r uniform in
+def trained(architecture: FullyConnected | ResNet, effort: Effort) -> WideRuns:
+    """Softplus networks trained at the learning rate `1 / lambda_max(G(0))` on three unit inputs, each data set with labels `u(0) + r`, r uniform in
     `[-1, 1]^3`, the same r at all widths."""
     widths = [64, 80, 400, 512] if effort is Effort.QUICK else [64, 96, 128, 256, 512, 1024]
-    return train(architecture, widths, effort.count(20, 60), effort.count(6, 30), STEPS[architecture])
+    return train(architecture, widths, effort.count(20, 60), effort.count(6, 30), STEPS[type(architecture)])
 
 
-def train(architecture: str, widths: list[int], count: int, long: int, steps: int) -> WideRuns:
+def train(architecture: FullyConnected | ResNet, widths: list[int], count: int, long: int, steps: int) -> WideRuns:
     """Networks of these widths on `count` data sets, the first `long` for `steps` steps. Gram matrices and weights are recorded at 0, 2, 8,
     `SHORT` and the last step."""
-    H, shape = DEPTHS[architecture], TRAINED_SHAPES[architecture]
-    limits, least, rows = [], [], []
+    shape = trained_shape(architecture)
+    limits, least, runs = [], [], []
     for seed in range(count):
-        X, r = unit_inputs(3, shape, seed), labels(3, seed)
-        every = [gram(X, H, SOFTPLUS, architecture, layer=h) for h in range(1, H + 2)]
-        limit = np.sum(every, axis=0)
-        limits.append(every[H - 1])
-        least.append(np.linalg.eigvalsh(limit)[0])
+        x, r = unit_inputs(3, shape, seed), labels(3, seed)
+        limits.append(gram(x, architecture))
+        least.append(np.linalg.eigvalsh(tangent(x, architecture))[0])
         last = steps if seed < long else SHORT
         record = sorted({0, 2, 8, SHORT, last})
-        row = []
-        for m in widths:
-            network = random_network(input_size(shape), H, m, SOFTPLUS, architecture, seed=1000 * seed + m)
-            G = grams(network, X).numpy().sum(axis=0)
-            step = float(1 / np.linalg.eigvalsh(G)[-1])
-            descent = descend(network, X, network(X).numpy() + r, last, step, record)
-            linear = [linearised(M, r, step, np.arange(last + 1))[0] for M in (G, limit)]
-            row.append(WideRun(descent, step, r, *linear))
-        rows.append(tuple(row))
-    return WideRuns(architecture, np.array(widths), np.array(limits), np.array(least), tuple(rows), long)
+        networks = [network_for(shape, architecture, m, 1000 * seed + m) for m in widths]
+        runs.append(tuple(follow(network, x, network(x).numpy() + r, last, record=record) for network in networks))
+    return WideRuns(architecture, np.array(widths), np.array(limits), np.array(least), tuple(runs), long)
 
 
 def initial_errors(
-    architecture: str, activation: Activation, depths: list[int], widths: list[int], seeds: int, *, data_seed: int = 0
+    architectures: Sequence[Architecture], widths: list[int], seeds: int, *, data_seed: int = 0
 ) -> np.ndarray:
-    """`|G^(H)(0) - K^(H)| / |K^(H)|`, spectral, for 6 inputs: `(S, depths, widths)`, every network drawn anew."""
-    shape = _SHAPES[architecture]
-    X = unit_inputs(6, shape, data_seed)
-    found = np.empty((seeds, len(depths), len(widths)))
-    for j, H in enumerate(depths):
-        K = gram(X, H, activation, architecture)
+    """`|G^(H)(0) - K^(H)| / |K^(H)|`, spectral, for 6 inputs: `(S, architectures, widths)`, every network drawn anew."""
+    shape = input_shape(architectures[0])
+    x = unit_inputs(6, shape, data_seed)
+    errors = np.empty((seeds, len(architectures), len(widths)))
+    for j, architecture in enumerate(architectures):
+        K = gram(x, architecture)
         for k, m in enumerate(widths):
             for seed in range(seeds):
                 key = seed + 10_000 * (j + 100 * k)
-                network = random_network(input_size(shape), H, m, activation, architecture, seed=key)
-                G = grams(network, X)[H - 1].numpy()
-                found[seed, j, k] = np.linalg.norm(G - K, 2) / np.linalg.norm(K, 2)
-    return found
+                G = grams(network_for(shape, architecture, m, key), x)[-2].numpy()
+                errors[seed, j, k] = np.linalg.norm(G - K, 2) / np.linalg.norm(K, 2)
+    return errors
 
 
 def sampled_errors(
-    architecture: str, activation: Activation, depths: list[int], width: int, networks: int, sets: list[np.ndarray]
+    architectures: Sequence[FullyConnected | ResNet], width: int, networks: int, sets: list[np.ndarray]
 ) -> np.ndarray:
-    """The same for networks of one width drawn layer by layer, `networks` of them for each set of inputs: `(sets * networks, depths)`."""
-    rows = []
-    for number, X in enumerate(sets):
-        limits = [gram(X, H, activation, architecture) for H in depths]
+    """The same for networks of one width drawn layer by layer, `networks` of them for each set of inputs: `(sets * networks, architectures)`."""
+    errors = []
+    for number, x in enumerate(sets):
+        limits = [gram(x, architecture) for architecture in architectures]
         for k in range(networks):
-            found = sampled_top_grams(X, depths, width, activation, architecture, seed=[k, number, width])
-            rows.append([np.linalg.norm(G - K, 2) / np.linalg.norm(K, 2) for G, K in zip(found, limits, strict=True)])
-    return np.array(rows)
+            tops = sampled_top_grams(x, architectures, width, seed=[k, number, width])
+            errors.append([np.linalg.norm(G - K, 2) / np.linalg.norm(K, 2) for G, K in zip(tops, limits, strict=True)])
+    return np.array(errors)
