@@ -4,8 +4,8 @@ torch in, the same out.
 Modules: `networks` (two-layer, deep and convolutional containers; teachers and students), `gaussian` (expectations),
 `population` (loss, gradient, Hessian; `vector_population` for vector outputs), `angular` (kernels on the circle and
 their determinants), with `minors`, `signs` and `balls` underneath; `activations` (Gaussian expectations of activation
-functions at any covariance; `hermite` underneath) and `kernels` (Gram matrices, tangent and conjugate kernels of wide
-networks); `plane` (networks in the plane: kinks, sectors, dual functions and certificates);
+functions at any covariance; `hermite` underneath), `architectures` (networks as objects, of any depth) and `kernels`
+(their Gram matrices, tangent and conjugate kernels as the width grows); `plane` (networks in the plane: kinks, sectors, dual functions and certificates);
 `specialization` (condensed students, correlations, coverage, mixture matrices, observers); `extras` (what is missing
 of an installation). All are there after `import alignmath`, which loads nothing before it is asked for.
 """
@@ -18,6 +18,7 @@ __project__ = "alignmath"
 if TYPE_CHECKING:
     from . import activations as activations
     from . import angular as angular
+    from . import architectures as architectures
     from . import extras as extras
     from . import gaussian as gaussian
     from . import kernels as kernels
@@ -36,6 +37,7 @@ else:
         [
             "activations",
             "angular",
+            "architectures",
             "extras",
             "gaussian",
             "kernels",

@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from alignmath.activations import ERF, RELU, SOFTPLUS
+from alignmath.architectures import ConvolutionalResNet, FullyConnected
 from alignmath.kernels import gram, tangent
 from benchmarks.output import publish
 
@@ -84,11 +85,11 @@ class Rival:
             raise RuntimeError(f"neural-tangents ended with exit code {self._process.wait()}; delete {_HOME}?")
         return json.loads(answer)
 
-    def compiled(self, X: np.ndarray, depth: int) -> np.ndarray:
-        """The kernel of X, whose later calls take `seconds`."""
+    def compiled(self, x: np.ndarray, depth: int) -> np.ndarray:
+        """The kernel of x, whose later calls take `seconds`."""
         with tempfile.TemporaryDirectory() as folder:
             inputs, result = Path(folder) / "inputs.npy", Path(folder) / "result.npy"
-            np.save(inputs, X)
+            np.save(inputs, x)
             self._ask(depth=depth, inputs=str(inputs), result=str(result))
             return np.load(result)
 
@@ -140,14 +141,15 @@ def measure() -> dict[str, float]:
         print(f"neural-tangents is left out, as it could not be installed: {error}")
         rival = None
     for n in _COUNTS:
-        X = np.random.default_rng(n).standard_normal((n, _INPUTS))
+        x = np.random.default_rng(n).standard_normal((n, _INPUTS))
         for depth in _DEPTHS:
             name = f"n = {n}, depth {depth}"
-            found = tangent(X, depth=depth, activation=RELU)
-            expected = found if rival is None else rival.compiled(X, depth)
+            network = FullyConnected(depth, RELU, weight_variance=2.0)
+            kernel = tangent(x, network)
+            expected = kernel if rival is None else rival.compiled(x, depth)
             ours, theirs = [], []
             for _ in range(_ROUNDS):
-                ours.append(_seconds(partial(tangent, X, depth=depth, activation=RELU)))
+                ours.append(_seconds(partial(tangent, x, network)))
                 if rival is not None:
                     theirs.append(rival.seconds())
             seconds, bytes_a_pass = statistics.median(ours), 8 * n * n
@@ -159,7 +161,7 @@ def measure() -> dict[str, float]:
                     f"{name}: tangent / neural-tangents": seconds / other,
                     f"{name}: the same of the fastest calls": min(ours) / min(theirs),
                     f"{name}: largest difference, relative to the largest entry": float(
-                        np.abs(found - expected).max() / np.abs(expected).max()
+                        np.abs(kernel - expected).max() / np.abs(expected).max()
                     ),
                 }
             figures |= {
@@ -173,7 +175,7 @@ def measure() -> dict[str, float]:
 
     images = load_digits().data[:, None, :] / 16
     for s, count in _IMAGES:
-        seconds = _seconds(partial(gram, images[:count], 3, s, "convolutional_resnet"))
+        seconds = _seconds(partial(gram, images[:count], ConvolutionalResNet(3, s)))
         figures[f"convolutional_resnet, {count} digits, depth 3, {s.name}: seconds"] = seconds
     return figures
 

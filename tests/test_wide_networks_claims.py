@@ -83,33 +83,34 @@ def test_refuted_statements_appear_again_as_mended():
     assert all(CLAIMS[f"{name}.mended"].expected is Verdict.PROVED for name in refuted)
 
 
-SEEDS = {"fully_connected": 363, "resnet": 364, "convolutional_resnet": 365}
+PLAIN, RESIDUAL, CONVOLUTIONAL = definitions._FULLY_CONNECTED, definitions._RESNET, definitions._CONVOLUTIONAL
+SEEDS = {PLAIN: 363, RESIDUAL: 364, CONVOLUTIONAL: 365}
 
 
 @pytest.mark.parametrize(
     ("architecture", "recursion", "flags"),
     [
-        ("fully_connected", "fully_connected", {"printed": True}),
-        ("resnet", "residual", {"low": True}),
-        ("resnet", "residual", {"swapped": True}),
-        ("convolutional_resnet", "convolutional", {"low": True}),
-        ("convolutional_resnet", "convolutional", {"swapped": True}),
+        (PLAIN, "fully_connected", {"printed": True}),
+        (RESIDUAL, "residual", {"low": True}),
+        (RESIDUAL, "residual", {"swapped": True}),
+        (CONVOLUTIONAL, "convolutional", {"low": True}),
+        (CONVOLUTIONAL, "convolutional", {"swapped": True}),
     ],
 )
 def test_random_networks_tell_the_printed_recursions_from_the_right_ones(architecture, recursion, flags, monkeypatch):
     """The attack of the mended claims, with the printed recursion in the place of the code."""
-    inputs = definitions._IMAGES if architecture == "convolutional_resnet" else definitions._INPUTS
+    inputs = definitions._inputs(architecture)
     exact = [[sp.Rational(str(x)) for x in row] for row in inputs.reshape(-1, inputs.shape[-1])]
-    if architecture == "convolutional_resnet":
+    if architecture.images:
         exact = [exact[:2], exact[2:]]
 
-    def printed(x, depth, s, *args, **options):
-        form = next(form for form in closed_forms.FORMS if form.activation is s)
-        start = exact if architecture == "convolutional_resnet" else recursions.products(exact)
-        scale = [] if architecture == "fully_connected" else [definitions.SCALE]
-        patch = [3] if architecture == "convolutional_resnet" else []
-        found = getattr(recursions, recursion)(form, start, depth, *scale, *patch, **flags)
-        return np.array([[float(entry.mid()) for entry in row] for row in found])
+    def printed(x, case):
+        form = next(form for form in closed_forms.FORMS if form.activation is case.activation)
+        start = exact if architecture.images else recursions.products(exact)
+        scale = [] if architecture is PLAIN else [definitions.SCALE]
+        patch = [3] if architecture.images else []
+        K = getattr(recursions, recursion)(form, start, case.depth, *scale, *patch, **flags)
+        return np.array([[float(entry.mid()) for entry in row] for row in K])
 
     monkeypatch.setattr(definitions, "gram", printed)
     with pytest.raises(CheckFailed, match="broken by case"):
@@ -120,7 +121,7 @@ def test_random_networks_tell_the_printed_recursions_from_the_right_ones(archite
 def test_networks_see_a_small_error_of_any_one_entry(architecture, monkeypatch):
     """1.5% with layers drawn by their law (5 standard errors are at most 0.81%), 15% with all weights drawn (at most 8%)."""
     seed, right = SEEDS[architecture], definitions.gram
-    n = len(definitions._IMAGES if architecture == "convolutional_resnet" else definitions._INPUTS)
+    n = len(definitions._inputs(architecture))
     for attack, number, error in (
         (definitions._limit_of_networks, seed, 1.015),
         (definitions._concentration, seed + 4, 1.15),
@@ -221,7 +222,7 @@ MUTANTS: list[tuple[str, Any, str, Callable[..., Any], list[str]]] = [
     ("6.1 not with the pairing", recursions, "residual", without("swapped"), ["def6.1"]),
     *((f"7.1 not {flag}", recursions, "convolutional", without(flag), ["def7.1"]) for flag in ("unscaled", "low", "by_pixels", "swapped", "low_layers", "over_patches")),
     ("networks with weights too large", networks, "explicit", scaled(1.1), ["def5.1.mended"]),
-    ("networks that do not get wider", networks, "explicit", lambda f: lambda x, H, s, m, *args, **options: f(x, H, s, 16, *args, **options), ["def6.1.mended"]),
+    ("networks that do not get wider", networks, "explicit", lambda f: lambda x, case, m, *args: f(x, case, 16, *args), ["def6.1.mended"]),
     ("sums without an offset", recursions, "patched", lambda f: lambda S, p, q: f(S, p, 1), ["def7.1.mended"]),
     ("patches turned", networks, "patches", lambda f: lambda x, q: f(x, q)[..., ::-1] * 1.1, ["def7.1.mended"]),
     ("coefficients off", positive_definite, "coefficients", scaled(1.001), ["positive"]),

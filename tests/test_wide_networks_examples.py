@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from alignmath.activations import RELU, SOFTPLUS, TANH
-from alignmath.kernels import gram, tangent
-from examples.wide_networks.architectures import LOOKS, all_layers, inputs_of
+from alignmath.architectures import FullyConnected
+from alignmath.kernels import conjugate, gram, tangent
+from examples.wide_networks.architectures import LOOKS, inputs_of
 from examples.wide_networks.plot_depth import correlation_slope
 from examples.wide_networks.plot_kernel_regression import digit_data, infinite_width
 from solvers.dynamics.wide_networks import grams, linearised, random_network
@@ -36,18 +37,18 @@ def test_spectra_of_wide_networks_are_near_the_limit_and_hardly_move(architectur
 
 
 def test_the_limit_of_all_layers_is_the_neural_tangent_kernel():
-    X = inputs_of("fully_connected")
     for activation in (RELU, SOFTPLUS):
         c = activation.c_sigma
-        expected = tangent(
-            X * np.sqrt(3 / c), depth=2, activation=activation, weight_variance=c, last_weight_variance=c
-        )
-        np.testing.assert_allclose(all_layers(X, 2, activation), expected, rtol=1e-9)
+        usual = FullyConnected(2, activation, weight_variance=c, last_weight_variance=c)
+        x, paper = inputs_of(usual), FullyConnected(2, activation)
+        expected = tangent(x * np.sqrt(3 / c), usual)
+        np.testing.assert_allclose(tangent(x, paper), expected, rtol=1e-9)
+        np.testing.assert_allclose(sum(gram(x, paper, layer=h) for h in (1, 2, 3)), expected, rtol=1e-9)
 
 
 def test_errors_decay_along_each_eigenvector_at_its_own_rate():
     data = quick("error_decay")
-    steps, step = data["steps"], data["step_size"][-1]
+    steps, step = data["steps"], data["learning_rate"][-1]
     rates = (1 - step * data["eigenvalues"]) ** steps[:, None]
     theory = data["theory"][-1]
     np.testing.assert_allclose(theory, rates * theory[0], rtol=1e-8, atol=1e-12)
@@ -93,7 +94,7 @@ def test_correlations_approach_one_by_the_factor_chi_in_a_layer():
     pair = np.array([[1.0, 0.0], [1 - near, np.sqrt(2 * near - near**2)]])
     for activation in (SOFTPLUS, TANH):
         # The last layer's own G is the matrix of what arrives there: K^(1) for H = 1.
-        correlation = gram(pair, 1, activation, layer=2)[0, 1]
+        correlation = gram(pair, FullyConnected(1, activation), layer=2)[0, 1]
         assert (1 - correlation) / near == pytest.approx(correlation_slope(activation), rel=1e-4)
 
 
@@ -118,23 +119,23 @@ def test_test_outputs_of_wider_networks_are_nearer_to_the_linearised_ones():
 
 
 def test_infinite_width_has_the_mean_and_spread_of_wide_networks_that_follow_the_linearised_dynamics():
-    X, y, Z, _ = digit_data(12, 5)
-    both = np.concatenate([X, Z])
-    K, C = all_layers(both, 2, RELU), gram(both, 2, RELU, layer=3)
+    x, y, z, _ = digit_data(12, 5)
+    both, architecture = np.concatenate([x, z]), FullyConnected(2, RELU)
+    K, C = tangent(both, architecture), conjugate(both, architecture)
     step = 1 / np.linalg.eigvalsh(K[:12, :12])[-1]
     steps = np.array([0, 3, 40])
     mean, deviation = infinite_width(K, C, y, step, steps)
     rng = np.random.default_rng(0)
     start = rng.multivariate_normal(np.zeros(17), C, size=500, method="eigh")
-    drawn = []
+    ends = []
     for u in start:
         change = linearised(K[:12, :12], y - u[:12], step, steps, K[12:, :12])[1]
         assert change is not None
-        drawn.append(u[12:] + change)
-    np.testing.assert_allclose(np.mean(drawn, axis=0), mean, atol=4.5 * deviation.max() / np.sqrt(500))
-    np.testing.assert_allclose(np.std(drawn, axis=0), deviation, rtol=4.5 / np.sqrt(2 * 500))
+        ends.append(u[12:] + change)
+    np.testing.assert_allclose(np.mean(ends, axis=0), mean, atol=4.5 * deviation.max() / np.sqrt(500))
+    np.testing.assert_allclose(np.std(ends, axis=0), deviation, rtol=4.5 / np.sqrt(2 * 500))
     # C is the covariance of the outputs of random networks: four standard errors.
-    outputs = np.array([random_network(64, 2, 64, RELU, seed=k)(both[:3]).numpy() for k in range(400)])
+    outputs = np.array([random_network(64, architecture, 64, seed=k)(both[:3]).numpy() for k in range(400)])
     products = outputs[:, :, None] * outputs[:, None, :]
     assert np.all(
         np.abs(products.mean(axis=0) - C[:3, :3]) < 4.5 * products.std(axis=0) / np.sqrt(400) + 1e-3
@@ -142,7 +143,7 @@ def test_infinite_width_has_the_mean_and_spread_of_wide_networks_that_follow_the
 
 
 def test_cross_matrices_of_networks_are_blocks_of_the_whole():
-    X, _, Z, _ = digit_data(4, 3)
-    network = random_network(64, 2, 32, RELU, seed=0)
-    whole = grams(network, np.concatenate([X, Z])).sum(0).numpy()
-    np.testing.assert_allclose(grams(network, Z, X).sum(0).numpy(), whole[4:, :4], rtol=1e-10)
+    x, _, z, _ = digit_data(4, 3)
+    network = random_network(64, FullyConnected(2, RELU), 32, seed=0)
+    whole = grams(network, np.concatenate([x, z])).sum(0).numpy()
+    np.testing.assert_allclose(grams(network, z, x).sum(0).numpy(), whole[4:, :4], rtol=1e-10)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from alignmath.activations import RELU, SOFTPLUS, monomial
+from alignmath.architectures import FullyConnected, ResNet
 from proofs.engine.claims import CheckFailed, Effort, Verdict
 from proofs.engine.derivation import Derivation
 from proofs.wide_networks import comparison, dynamics, initial, rate_bounds, training_experiments, wide_runs
-from proofs.wide_networks.long_descent import descend
+from proofs.wide_networks.wide_runs import NETWORKS
 from solvers.dynamics.wide_networks import follow, grams, random_network
 
 
@@ -22,12 +23,12 @@ def check(module, name):
 
 @pytest.fixture(scope="module")
 def dense():
-    return wide_runs.trained("fully_connected", Effort.QUICK)
+    return wide_runs.trained(NETWORKS[0], Effort.QUICK)
 
 
 @pytest.fixture(scope="module")
 def residual():
-    return wide_runs.train("resnet", [64, 80, 400, 512], 6, 6, wide_runs.STEPS["resnet"])
+    return wide_runs.train(NETWORKS[1], [64, 80, 400, 512], 6, 6, wide_runs.STEPS[ResNet])
 
 
 def altered(runs, change):
@@ -39,7 +40,7 @@ def altered(runs, change):
 def planted(monkeypatch, runs):
     for module in (training_experiments, rate_bounds):
         monkeypatch.setattr(module, "trained", lambda architecture, effort: runs)
-    monkeypatch.setattr(training_experiments, "DEPTHS", {runs.architecture: wide_runs.DEPTHS[runs.architecture]})
+    monkeypatch.setattr(training_experiments, "NETWORKS", (runs.architecture,))
 
 
 def noisy(rng, mean, spread=0.2):
@@ -74,8 +75,8 @@ def test_dynamics_come_out_as_expected(name):
 def test_a_step_without_a_second_order_refutes_nothing(monkeypatch, output_trained, seen):
     right = dynamics.one_step
 
-    def linear(step, *, output_trained):
-        after, by_gram = right(step, output_trained=output_trained)
+    def linear(rate, *, output_trained):
+        after, by_gram = right(rate, output_trained=output_trained)
         return (by_gram, by_gram) if output_trained is planted_in else (after, by_gram)
 
     planted_in = output_trained
@@ -85,9 +86,9 @@ def test_a_step_without_a_second_order_refutes_nothing(monkeypatch, output_train
 
 
 def test_a_remainder_of_first_order_is_seen(monkeypatch):
-    def wrong(*arguments, step_size, **options):
-        run = follow(*arguments, step_size=step_size, **options)
-        return replace(run, remainder=run.remainder + 1e-3 * step_size)
+    def wrong(*arguments, learning_rate, **options):
+        run = follow(*arguments, learning_rate=learning_rate, **options)
+        return replace(run, remainder=run.remainder + 1e-3 * learning_rate)
 
     monkeypatch.setattr(dynamics, "follow", wrong)
     with pytest.raises(CheckFailed, match="fully connected"):
@@ -116,35 +117,23 @@ def test_a_limit_that_is_not_the_limit_is_seen(monkeypatch):
 
 def test_a_least_eigenvalue_that_falls_with_another_power_is_seen(monkeypatch):
     right = initial.gram
-    monkeypatch.setattr(initial, "gram", lambda X, H, *rest, **options: right(X, H, *rest, **options) * H**-0.2)
+    monkeypatch.setattr(initial, "gram", lambda x, a: right(x, a) * a.depth**-0.2)
     with pytest.raises(CheckFailed):
         check(initial, "wide_networks.lmin.resnet")
 
 
-@pytest.mark.parametrize("architecture", list(wide_runs.DEPTHS))
-def test_descent_with_derivatives_written_out_is_that_of_the_solver(architecture):
-    H, shape = wide_runs.DEPTHS[architecture] + 1, wide_runs.TRAINED_SHAPES[architecture]
-    X, y = wide_runs.unit_inputs(4, shape), wide_runs.labels(4)
-    network = random_network(wide_runs.input_size(shape), H, 20, SOFTPLUS, architecture, seed=3)
-    expected = follow(network, X, y, 12, step_size=0.1, record=[0, 5, 12])
-    found = descend(network, X, y, 12, 0.1, [0, 5, 12])
-    np.testing.assert_allclose(found.outputs, expected.outputs, rtol=1e-11, atol=1e-12)
-    np.testing.assert_allclose(found.grams, expected.grams, rtol=1e-11, atol=1e-12)
-    np.testing.assert_allclose(found.drift, expected.drift[:, :H], rtol=1e-11, atol=1e-12)
-
-
-@pytest.mark.parametrize("architecture", list(wide_runs.DEPTHS))
+@pytest.mark.parametrize("architecture", NETWORKS, ids=wide_runs.title)
 def test_matrices_drawn_layer_by_layer_come_to_the_limit(architecture):
     # one width more than a network could have whose weights are drawn
-    shape = (2, 4) if architecture == "convolutional_resnet" else (3,)
-    errors = wide_runs.sampled_errors(architecture, SOFTPLUS, [2, 4], 50_000, 2, [wide_runs.unit_inputs(5, shape)])
+    x = wide_runs.unit_inputs(5, wide_runs.input_shape(architecture))
+    errors = wide_runs.sampled_errors(wide_runs.depths_of(architecture, [2, 4]), 50_000, 2, [x])
     assert errors.shape == (2, 2)
     assert errors.max() < 0.04
 
 
 def test_a_sampler_of_another_width_is_seen(monkeypatch):
     right = wide_runs.sampled_top_grams
-    monkeypatch.setattr(wide_runs, "sampled_top_grams", lambda X, H, m, *r, **o: right(X, H, m // 2, *r, **o))
+    monkeypatch.setattr(wide_runs, "sampled_top_grams", lambda x, a, m, **o: right(x, a, m // 2, **o))
     with pytest.raises(CheckFailed, match="drawn layer by layer"):
         check(initial, "wide_networks.concentration")
 
@@ -153,8 +142,11 @@ def depth_errors(soft, late, start=0.01):
     """In place of `sampled_errors`: errors that grow by a factor a layer, with noise."""
     rng = np.random.default_rng(5)
 
-    def errors(architecture, activation, depths, width, networks, sets):
-        factor = late if activation is wide_runs.LATE else soft
+    def errors(architectures, width, networks, sets):
+        depths, factor = (
+            [a.depth for a in architectures],
+            late if architectures[0].activation is wide_runs.LATE else soft,
+        )
         return noisy(rng, np.tile(start * factor ** np.array(depths, dtype=float), (networks * len(sets), 1)))
 
     return errors
@@ -200,9 +192,9 @@ def test_growth_in_residual_networks_is_seen(monkeypatch, soft, late, start, see
 @pytest.mark.parametrize("power", [-0.25, 0.25])
 def test_other_laws_of_the_drift_are_seen_in_any_layer(monkeypatch, residual, power):
     def change(run, m):
-        drift = run.descent.drift.copy()
+        drift = run.drift.copy()
         drift[:, 1:] *= m**power  # W^(1), whose drift is largest, as it was
-        return replace(run, descent=replace(run.descent, drift=drift))
+        return replace(run, drift=drift)
 
     planted(monkeypatch, residual)
     assert check(training_experiments, "wide_networks.eq6").verdict is Verdict.MEASURED
@@ -213,7 +205,7 @@ def test_other_laws_of_the_drift_are_seen_in_any_layer(monkeypatch, residual, po
 
 def test_training_that_has_not_come_to_an_end_is_seen(monkeypatch, residual):
     def cut(run, m):
-        return replace(run, descent=replace(run.descent, outputs=run.descent.outputs[:20]))
+        return replace(run, outputs=run.outputs[:20])
 
     planted(monkeypatch, altered(residual, cut))
     with pytest.raises(CheckFailed, match="how long"):
@@ -224,9 +216,8 @@ def test_training_that_has_not_come_to_an_end_is_seen(monkeypatch, residual):
 @pytest.mark.parametrize("what", ["top Gram matrix", "G(0)", "step K"])
 def test_other_laws_of_stability_are_seen(monkeypatch, dense, what, power):
     def change(run, m):
-        d = run.descent
         if what == "top Gram matrix":
-            return replace(run, descent=replace(d, grams=d.grams[0] + (d.grams - d.grams[0]) * m**power))
+            return replace(run, grams=run.grams[0] + (run.grams - run.grams[0]) * m**power)
         name = "by_gram" if what == "G(0)" else "by_limit"
         return replace(run, **{name: run.residuals + (getattr(run, name) - run.residuals) * m**power})
 
@@ -239,9 +230,8 @@ def test_other_laws_of_stability_are_seen(monkeypatch, dense, what, power):
 
 def test_a_gram_matrix_that_goes_on_changing_is_seen(monkeypatch, dense):
     def change(run, m):
-        d, late = run.descent, run.descent.steps > wide_runs.SHORT
-        grams_ = np.where(late[:, None, None, None], d.grams[0] + (d.grams - d.grams[0]) * (m / 64) ** 0.25, d.grams)
-        return replace(run, descent=replace(d, grams=grams_))
+        G, late = run.grams, run.steps > wide_runs.SHORT
+        return replace(run, grams=np.where(late[:, None, None, None], G[0] + (G - G[0]) * (m / 64) ** 0.25, G))
 
     planted(monkeypatch, altered(dense, change))
     with pytest.raises(CheckFailed, match="to the end"):
@@ -258,9 +248,9 @@ def test_the_largest_factor_is_exact():
 @pytest.mark.parametrize(("name", "which"), [("wide_networks.thm5.1", "dense"), ("wide_networks.thm6.1", "residual")])
 def test_a_loss_above_the_bound_is_seen(monkeypatch, request, name, which):
     def change(run, m):
-        outputs = run.descent.outputs.copy()
-        outputs[5:] = outputs[0] - 0.001 * run.residual  # farther from the labels than at the start
-        return replace(run, descent=replace(run.descent, outputs=outputs))
+        outputs = run.outputs.copy()
+        outputs[5:] = outputs[0] - 0.001 * run.residuals[0]  # farther from the labels than at the start
+        return replace(run, outputs=outputs)
 
     runs = request.getfixturevalue(which)
     planted(monkeypatch, altered(runs, change))
@@ -268,7 +258,7 @@ def test_a_loss_above_the_bound_is_seen(monkeypatch, request, name, which):
         check(rate_bounds, name)
 
 
-@pytest.mark.parametrize("architecture", list(wide_runs.DEPTHS))
+@pytest.mark.parametrize("architecture", NETWORKS, ids=wide_runs.title)
 def test_a_least_eigenvalue_wrong_by_a_fifth_is_seen(monkeypatch, architecture):
     ratios, loose, steps = rate_bounds.rates_along_least(architecture, 256, 24)
     monkeypatch.setattr(rate_bounds, "rates_along_least", lambda *a: (ratios, loose, steps))
@@ -290,7 +280,7 @@ def test_a_bound_above_the_loss_at_the_steps_of_the_theorem_is_seen(monkeypatch)
 
     monkeypatch.setattr(rate_bounds, "follow", wrong)
     with pytest.raises(CheckFailed, match="step size of the theorem"):
-        rate_bounds.small_steps(Derivation(), "resnet", Effort.QUICK)
+        rate_bounds.small_steps(Derivation(), NETWORKS[1], Effort.QUICK)
 
 
 @pytest.mark.parametrize(("power", "seen"), [(-0.5, False), (-0.25, True), (-0.75, True)])
@@ -334,13 +324,13 @@ def test_widths_of_another_exponent_are_seen(monkeypatch, exponent, bounded, see
 def test_the_least_width_is_the_first_at_which_most_networks_hold():
     bounded, stable = rate_bounds.least_widths([8, 16], 2, 3, 20)
     assert np.all(bounded <= stable)
-    X, y = wide_runs.unit_inputs(16, (10,), 41), wide_runs.labels(16, 1)
+    x, y = wide_runs.unit_inputs(16, (10,), 41), wide_runs.labels(16, 1)
     width, held = int(stable[1, 1]), []
     for m in (width, round(width / 2**0.5)):
         good = 0
         for seed in range(3):
-            network = random_network(10, 1, m, SOFTPLUS, seed=1000 * seed + m)
-            run = follow(network, X, y, 20, record=[0, 10, 20])
+            network = random_network(10, FullyConnected(1, SOFTPLUS), m, seed=1000 * seed + m)
+            run = follow(network, x, y, 20, record=[0, 10, 20])
             good += np.linalg.eigvalsh(run.grams[:, 0])[:, 0].min() >= run.least_eigenvalue / 2
         held.append(good)
     assert held[0] >= 2

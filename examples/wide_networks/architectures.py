@@ -1,4 +1,4 @@
-"""What the figures of the wide_networks paper share: the three architectures, their inputs, networks and limits, and how they are drawn."""
+"""What the figures of the wide_networks paper share: the three architectures, their inputs and networks, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alignmath.activations import SOFTPLUS, Activation
-from alignmath.kernels import gram
+from alignmath.architectures import Architecture, FullyConnected, ResNet
 from examples.style import BLUE, GREEN, ORANGE
-from proofs.wide_networks.wide_runs import DEPTHS, unit_inputs
-from solvers.dynamics.wide_networks import WideNetwork, random_network
+from proofs.wide_networks.wide_runs import NETWORKS, input_shape, network_for, unit_inputs
+from solvers.dynamics.wide_networks import WideNetwork
 
-__all__ = ["COUNT", "LOOKS", "Look", "all_layers", "inputs_of", "network_of"]
+__all__ = ["COUNT", "LOOKS", "Look", "inputs_of", "network_of"]
 
 COUNT = 6
 """Inputs trained on."""
-_SHAPES = {"fully_connected": (3,), "resnet": (3,), "convolutional_resnet": (2, 4)}
 
 
 class Look(NamedTuple):
-    """How an architecture is drawn."""
+    """An architecture, of the depth at which it is trained, with softplus, and how it is drawn."""
 
+    architecture: FullyConnected | ResNet
     name: str
     colour: str
     marker: str
@@ -29,28 +28,18 @@ class Look(NamedTuple):
 
 
 LOOKS = {
-    "fully_connected": Look("fully connected", BLUE, "o", "-"),
-    "resnet": Look("ResNet", ORANGE, "s", "--"),
-    "convolutional_resnet": Look("convolutional ResNet", GREEN, "^", "-."),
+    "fully_connected": Look(NETWORKS[0], "fully connected", BLUE, "o", "-"),
+    "resnet": Look(NETWORKS[1], "ResNet", ORANGE, "s", "--"),
+    "convolutional_resnet": Look(NETWORKS[2], "convolutional ResNet", GREEN, "^", "-."),
 }
+"""By the names that the saved data have."""
 
 
-def inputs_of(architecture: str) -> np.ndarray:
+def inputs_of(architecture: Architecture) -> np.ndarray:
     """Six unit inputs, `(6, 3)`, or `(6, 2, 4)` for the convolutional ResNet: two channels of four pixels."""
-    return unit_inputs(COUNT, _SHAPES[architecture])
+    return unit_inputs(COUNT, input_shape(architecture))
 
 
-def network_of(architecture: str, width: int, seed: int, activation: Activation = SOFTPLUS) -> WideNetwork:
-    """A random network for these inputs, of the depth in `DEPTHS`; every width and seed draws its own weights."""
-    shape = _SHAPES[architecture]
-    inputs = shape if architecture == "convolutional_resnet" else shape[0]
-    key = 100_000 * seed + width
-    return random_network(inputs, DEPTHS[architecture], width, activation, architecture, seed=key)
-
-
-def all_layers(
-    X: np.ndarray, depth: int, activation: Activation = SOFTPLUS, architecture: str = "fully_connected"
-) -> np.ndarray:
-    """The limit of the whole Gram matrix G, the sum over the layers: `(n, n)`."""
-    parts = [gram(X, depth, activation, architecture, layer=h) for h in range(1, depth + 2)]
-    return np.sum(parts, axis=0)
+def network_of(architecture: Architecture, width: int, seed: int) -> WideNetwork:
+    """A random network for these inputs; every width and seed draws its own weights."""
+    return network_for(input_shape(architecture), architecture, width, 100_000 * seed + width)

@@ -15,10 +15,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, NullLocator
 
-from alignmath.activations import SOFTPLUS
 from examples.style import new_figure, run
 from examples.wide_networks.architectures import COUNT, LOOKS, inputs_of, network_of
-from proofs.wide_networks.wide_runs import DEPTHS, initial_errors, labels, slopes
+from proofs.wide_networks.wide_runs import initial_errors, labels, slopes
 from solvers.dynamics.wide_networks import follow
 
 _PANELS = {
@@ -35,20 +34,18 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     seeds, runs, T = (40, 3, 15) if quick else (60, 10, 100)
     record, y = np.unique(np.linspace(0, T, 11).astype(int)).tolist(), labels(COUNT)
     data: dict[str, Any] = {"error_widths": np.array(widths), "drift_widths": np.array(trained), "steps": np.array(T)}
-    for architecture in LOOKS:
-        X = inputs_of(architecture)
-        data[f"error_{architecture}"] = initial_errors(architecture, SOFTPLUS, [DEPTHS[architecture]], widths, seeds)[
-            :, 0
-        ]
-        data[f"drift_{architecture}"] = np.array(
+    for kind, look in LOOKS.items():
+        x = inputs_of(look.architecture)
+        data[f"error_{kind}"] = initial_errors([look.architecture], widths, seeds)[:, 0]
+        data[f"drift_{kind}"] = np.array(
             [
-                [follow(network_of(architecture, m, s), X, y, T, record=record).drift.max() for m in trained]
+                [follow(network_of(look.architecture, m, s), x, y, T, record=record).drift.max() for m in trained]
                 for s in range(runs)
             ]
         )
         for name in _PANELS:
-            data[f"{name}_slope_{architecture}"] = np.array(
-                slopes(np.log(data[f"{name}_widths"]), np.log(data[f"{name}_{architecture}"]))
+            data[f"{name}_slope_{kind}"] = np.array(
+                slopes(np.log(data[f"{name}_widths"]), np.log(data[f"{name}_{kind}"]))
             )
     return data
 
@@ -58,10 +55,10 @@ def draw(data: Mapping[str, Any]) -> Figure:
     figure = new_figure(11, 4.7)
     for panel, (name, (label, title)) in zip(figure.subplots(1, 2), _PANELS.items(), strict=True):
         widths = data[f"{name}_widths"]
-        for architecture, look in LOOKS.items():
-            values = data[f"{name}_{architecture}"]
+        for kind, look in LOOKS.items():
+            values = data[f"{name}_{kind}"]
             low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-            slope, half = data[f"{name}_slope_{architecture}"]
+            slope, half = data[f"{name}_slope_{kind}"]
             panel.fill_between(widths, low, high, color=look.colour, alpha=0.18, lw=0)
             panel.loglog(
                 widths, middle, look.marker, ls=look.line, color=look.colour, ms=6,

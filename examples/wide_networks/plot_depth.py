@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from alignmath.activations import RELU, SOFTPLUS, TANH, Activation
+from alignmath.architectures import FullyConnected, ResNet
 from alignmath.kernels import gram
 from examples.style import BLUE, GREEN, PURPLE, RED, new_figure, run
 from examples.wide_networks.architectures import COUNT, LOOKS, inputs_of
 from proofs.wide_networks.initial import variance_slope
-from proofs.wide_networks.wide_runs import LATE, initial_errors, slopes
+from proofs.wide_networks.wide_runs import LATE, depths_of, initial_errors, slopes
 
 _PLAIN = {"tanh": (TANH, GREEN, "^", "-."), "relu": (RELU, RED, "D", ":"), "softplus": (SOFTPLUS, BLUE, "o", "-")}
 _NAMES = {"tanh": "tanh", "relu": "ReLU", "softplus": "softplus"}
@@ -36,8 +38,9 @@ def correlation_slope(activation: Activation) -> float:
     return activation.c_sigma * float(activation.dual_derivative(1.0, 1.0, 1.0))
 
 
-def _least(X: np.ndarray, depths: np.ndarray, activation: Activation, architecture: str) -> np.ndarray:
-    return np.array([np.linalg.eigvalsh(gram(X, int(H), activation, architecture))[0] for H in depths])
+def _least(architecture: FullyConnected | ResNet, depths: np.ndarray) -> np.ndarray:
+    x = inputs_of(architecture)
+    return np.array([np.linalg.eigvalsh(gram(x, deep))[0] for deep in depths_of(architecture, depths.tolist())])
 
 
 # %%
@@ -46,22 +49,19 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     depths = np.array([2, 4, 8, 16] if quick else [2, 4, 8, 16, 32, 64])
     layers = np.arange(1, 9 if quick else 15)
     many = layers if quick else np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
-    plain, residual = ([1, 2, 3], [2, 3]) if quick else ([1, 2, 3, 4, 5], [2, 4, 8, 16])
+    shallow, residual = ([1, 2, 3], [2, 3]) if quick else ([1, 2, 3, 4, 5], [2, 4, 8, 16])
     width, seeds = (128, 12) if quick else (512, 50)
     data: dict[str, Any] = {
-        "depths": depths, "layers": layers, "many": many, "plain": np.array(plain), "residual": np.array(residual), "width": np.array(width),
+        "depths": depths, "layers": layers, "many": many, "plain": np.array(shallow), "residual": np.array(residual), "width": np.array(width),
         "growth": np.array(variance_slope(LATE)),
     }  # fmt: skip
-    for architecture in LOOKS:
-        X = inputs_of(architecture)
-        where = layers if architecture == "fully_connected" else depths
-        data[f"least_{architecture}"] = _least(X, where, SOFTPLUS, architecture)
+    for kind, look in LOOKS.items():
+        plain = isinstance(look.architecture, FullyConnected)
+        data[f"least_{kind}"] = _least(look.architecture, layers if plain else depths)
     # Eigenvalues are right to 1e-16 times the largest, about 1: no deeper for softplus.
     for name, (activation, *_) in _PLAIN.items():
         data[f"chi_{name}"] = np.array(correlation_slope(activation))
-        data[f"plain_{name}"] = _least(
-            inputs_of("fully_connected"), layers if name == "softplus" else many, activation, "fully_connected"
-        )
+        data[f"plain_{name}"] = _least(FullyConnected(1, activation), layers if name == "softplus" else many)
     data["rate"] = np.array(np.exp(np.polyfit(layers[3:], np.log(data["plain_softplus"][3:]), 1)[0]))
     data["power"] = np.array(
         [
@@ -70,10 +70,11 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
         ]
     )
     for name, activation in (("softplus", SOFTPLUS), ("late", LATE)):
-        for architecture, where in (("fully_connected", plain), ("resnet", residual)):
-            errors = initial_errors(architecture, activation, where, [width], seeds)[:, :, 0]
-            data[f"error_{name}_{architecture}"] = errors
-            data[f"slope_{name}_{architecture}"] = np.array(slopes(np.array(where), np.log(errors)))
+        for kind, where in (("fully_connected", shallow), ("resnet", residual)):
+            architecture = replace(LOOKS[kind].architecture, activation=activation)
+            errors = initial_errors(depths_of(architecture, where), [width], seeds)[:, :, 0]
+            data[f"error_{name}_{kind}"] = errors
+            data[f"slope_{name}_{kind}"] = np.array(slopes(np.array(where), np.log(errors)))
     return data
 
 
@@ -84,9 +85,9 @@ def draw(data: Mapping[str, Any]) -> Figure:
     depths, layers = data["depths"], data["layers"]
     guide = {"color": "black", "lw": 1, "ls": (0, (6, 3)), "zorder": 1}
     chi = float(data["chi_softplus"])
-    for architecture, look in LOOKS.items():
-        plain = architecture == "fully_connected"
-        where, values = layers if plain else depths, data[f"least_{architecture}"]
+    for kind, look in LOOKS.items():
+        plain = isinstance(look.architecture, FullyConnected)
+        where, values = layers if plain else depths, data[f"least_{kind}"]
         left.loglog(where, values, look.marker, ls="", color=look.colour, ms=6, mfc="none", mew=1.4, label=look.name)
         if plain:
             fine = np.linspace(layers[0], layers[-1], 60)
@@ -115,15 +116,15 @@ def draw(data: Mapping[str, Any]) -> Figure:
     middle.legend(loc="center right", fontsize=9)
 
     for name, colour, shown in (("softplus", BLUE, "softplus"), ("late", _LATE_COLOUR, "late softplus")):
-        for architecture, where, marker, line in (
+        for kind, where, marker, line in (
             ("fully_connected", data["plain"], "o", "-"),
             ("resnet", data["residual"], "s", "--"),
         ):
-            low, typical, high = np.quantile(data[f"error_{name}_{architecture}"], [0.25, 0.5, 0.75], axis=0)
+            low, typical, high = np.quantile(data[f"error_{name}_{kind}"], [0.25, 0.5, 0.75], axis=0)
             right.fill_between(where, low, high, color=colour, alpha=0.15, lw=0)
             right.semilogy(
                 where, typical, marker, ls=line, color=colour, ms=6, mfc="none" if marker == "s" else colour, mew=1.4,
-                label=f"{shown}, {LOOKS[architecture].name}",
+                label=f"{shown}, {LOOKS[kind].name}",
             )  # fmt: skip
     growth, where = float(data["growth"]), data["plain"]
     start = np.exp(np.log(data["error_late_fully_connected"][:, 0]).mean()) / growth
@@ -148,10 +149,10 @@ def describe(data: Mapping[str, Any]) -> str:
     """The caption."""
     power, tanh, relu = data["power"], data["plain_tanh"], data["plain_relu"]
     grown = ", ".join(
-        f"{name} {architecture.replace('_', ' ')} {np.exp(slope):.3f} ({np.exp(slope - half):.3f} to {np.exp(slope + half):.3f})"
+        f"{name} {kind.replace('_', ' ')} {np.exp(slope):.3f} ({np.exp(slope - half):.3f} to {np.exp(slope + half):.3f})"
         for name in ("softplus", "late")
-        for architecture in ("fully_connected", "resnet")
-        for slope, half in [data[f"slope_{name}_{architecture}"]]
+        for kind in ("fully_connected", "resnet")
+        for slope, half in [data[f"slope_{name}_{kind}"]]
     )
     return (
         f"{COUNT} unit inputs. Softplus: lambda_min(K^(H)) of the fully connected network falls by {float(data['rate']):.4f} a layer (law: chi = {float(data['chi_softplus']):.4f}), "

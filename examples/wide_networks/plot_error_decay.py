@@ -15,9 +15,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from alignmath.architectures import FullyConnected
+from alignmath.kernels import tangent
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
-from examples.wide_networks.architectures import COUNT, LOOKS, all_layers, inputs_of, network_of
-from proofs.wide_networks.wide_runs import DEPTHS, labels, slopes
+from examples.wide_networks.architectures import COUNT, LOOKS, inputs_of, network_of
+from proofs.wide_networks.wide_runs import labels, slopes
 from solvers.dynamics.wide_networks import follow
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
@@ -35,35 +37,35 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     record = np.unique(np.concatenate([[0], np.geomspace(1, T, 40).round()]).astype(int))
     y = labels(COUNT)
     data: dict[str, Any] = {"widths": np.array(widths), "steps": record}
-    for architecture in _BOUNDED:
-        H, X = DEPTHS[architecture], inputs_of(architecture)
-        values, vectors = np.linalg.eigh(all_layers(X, H, architecture=architecture))
-        plain = architecture == "fully_connected"
-        rows, distances = [], []
+    for kind in _BOUNDED:
+        architecture = LOOKS[kind].architecture
+        x, plain = inputs_of(architecture), isinstance(architecture, FullyConnected)
+        values, vectors = np.linalg.eigh(tangent(x, architecture))
+        along, distances = [], []
         for m in widths if plain else widths[-1:]:
             # The distance is largest early: a tenth of the steps will do for the networks that are not drawn.
             for seed in range(seeds if plain else 1):
                 whole = not seed
-                descent = follow(network_of(architecture, m, seed), X, y, T if whole else T // 10, record=[0])
-                measured, theory = (v @ vectors[:, ::-1] for v in (y - descent.outputs, descent.by_limit))
+                descent = follow(network_of(architecture, m, seed), x, y, T if whole else T // 10, record=[0])
+                measured, theory = (v @ vectors[:, ::-1] for v in (descent.residuals, descent.by_limit))
                 if whole:
-                    rows.append(
+                    along.append(
                         (measured[record], theory[record], (descent.by_gram @ vectors[:, ::-1])[record], descent)
                     )
                 distances.append(np.abs(measured - theory)[: T // 10 + 1].max() / np.linalg.norm(measured[0]))
-        descent = rows[-1][-1]
+        descent = along[-1][-1]
         data |= {
-            f"loss_{architecture}": descent.loss[record],
-            f"predicted_{architecture}": np.sum(descent.by_limit[record] ** 2, axis=1) / 2,
-            f"bound_{architecture}": descent.bound[record],
-            f"bound_holds_{architecture}": np.array(descent.bound_holds),
+            f"loss_{kind}": descent.loss[record],
+            f"predicted_{kind}": np.sum(descent.by_limit[record] ** 2, axis=1) / 2,
+            f"bound_{kind}": descent.bound[record],
+            f"bound_holds_{kind}": np.array(descent.bound_holds),
         }
         if plain:
             data |= {
-                "measured": np.array([row[0] for row in rows]),
-                "theory": np.array([row[1] for row in rows]),
-                "by_gram": np.array([row[2] for row in rows]),
-                "step_size": np.array([row[-1].step_size for row in rows]),
+                "measured": np.array([parts[0] for parts in along]),
+                "theory": np.array([parts[1] for parts in along]),
+                "by_gram": np.array([parts[2] for parts in along]),
+                "learning_rate": np.array([parts[-1].learning_rate for parts in along]),
                 "eigenvalues": values[::-1],
                 "distance": np.array(distances).reshape(len(widths), seeds),
             }
@@ -94,18 +96,18 @@ def draw(data: Mapping[str, Any]) -> Figure:
         Line2D([], [], color="black", lw=1.2, ls=":", label=r"$(I-\eta G(0))^k$, its own start"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=9)
-    for architecture in _BOUNDED:
-        look = LOOKS[architecture]
+    for kind, theorem in zip(_BOUNDED, ("5.1", "6.1"), strict=True):
+        look = LOOKS[kind]
         right.loglog(
-            steps[later], data[f"loss_{architecture}"][later], look.marker, ls="", color=look.colour, ms=4, mfc="none",
+            steps[later], data[f"loss_{kind}"][later], look.marker, ls="", color=look.colour, ms=4, mfc="none",
             label=f"{look.name}, trained",
         )  # fmt: skip
         right.loglog(
-            steps[later], data[f"predicted_{architecture}"][later], look.line, color=look.colour, lw=1.4, label=r"theory: $(I-\eta K)^k$"
+            steps[later], data[f"predicted_{kind}"][later], look.line, color=look.colour, lw=1.4, label=r"theory: $(I-\eta K)^k$"
         )  # fmt: skip
         right.loglog(
-            steps[later], data[f"bound_{architecture}"][later], ":", color=look.colour, lw=2.6,
-            label=f"bound of Theorem {'5.1' if architecture == 'fully_connected' else '6.1'}",
+            steps[later], data[f"bound_{kind}"][later], ":", color=look.colour, lw=2.6,
+            label=f"bound of Theorem {theorem}",
         )  # fmt: skip
     right.set(title=f"loss and bound, width {data['widths'][-1]}", xlabel="step k", ylabel="loss L(k)")
     handles, names = right.get_legend_handles_labels()
@@ -119,9 +121,9 @@ def describe(data: Mapping[str, Any]) -> str:
     slope, half = slopes(np.log(data["widths"]), np.log(data["distance"].T))
     distances = ", ".join(f"{v:.3f} ({m})" for m, v in zip(data["widths"], typical, strict=True))
     rates = []
-    for architecture in _BOUNDED:
-        loss, bound = data[f"loss_{architecture}"], data[f"bound_{architecture}"]
-        rates.append(f"{np.log(loss[-1] / loss[0]) / np.log(bound[-1] / bound[0]):.0f} ({LOOKS[architecture].name})")
+    for kind in _BOUNDED:
+        loss, bound = data[f"loss_{kind}"], data[f"bound_{kind}"]
+        rates.append(f"{np.log(loss[-1] / loss[0]) / np.log(bound[-1] / bound[0]):.0f} ({LOOKS[kind].name})")
     return (
         f"Softplus, {COUNT} unit inputs, step size 1 / lambda_max(G(0)). Largest distance of a component from theory, relative to the error at the start, by width "
         f"(geometric means of {data['distance'].shape[1]} seeds): {distances}; slope {slope:.2f} +- {half:.2f}, law -1/2. "

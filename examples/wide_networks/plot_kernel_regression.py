@@ -18,19 +18,19 @@ from matplotlib.ticker import NullLocator
 from scipy.special import ndtr
 
 from alignmath.activations import RELU
-from alignmath.kernels import gram
+from alignmath.architectures import FullyConnected
+from alignmath.kernels import conjugate, tangent
 from examples.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, new_figure, run
-from examples.wide_networks.architectures import all_layers
 from proofs.wide_networks.wide_runs import slopes
 from solvers.dynamics.wide_networks import WideNetwork, follow, grams, linearised, random_network
 from solvers.images import digits
 
-_DEPTH = 2
+_NETWORK = FullyConnected(2, RELU)
 _LOOKS = ((ORANGE, "o"), (PURPLE, "D"), (GREEN, "s"), (RED, "v"), (BLUE, "^"))
 
 
 def digit_data(n: int, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """n training and t test images as unit vectors `(n, 64)`, with the labels 1 for digits below 5 and -1 for others: X, y, and those of the test."""
+    """n training and t test images as unit vectors `(n, 64)`, with the labels 1 for digits below 5 and -1 for others: x, y, and those of the test."""
     images = digits()
 
     def unit(inputs: np.ndarray) -> np.ndarray:
@@ -44,19 +44,19 @@ def digit_data(n: int, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
 
 
 def infinite_width(
-    K: np.ndarray, C: np.ndarray, y: np.ndarray, step: float, steps: np.ndarray
+    K: np.ndarray, C: np.ndarray, y: np.ndarray, learning_rate: float, steps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means and standard deviations of the outputs at the test inputs, `(K, t)` each, after gradient descent in the limit of infinite width.
 
     K, C: limits of the whole Gram matrix and of the covariance of the outputs at the start, of training inputs followed by test inputs.
     """
     n = len(y)
-    _, mean = linearised(K[:n, :n], y, step, steps, K[n:, :n])
+    _, mean = linearised(K[:n, :n], y, learning_rate, steps, K[n:, :n])
     assert mean is not None
     values, vectors = np.linalg.eigh(K[:n, :n])
     deviations = []
     for k in steps:
-        W = K[n:, :n] @ (vectors * ((1 - (1 - step * values) ** k) / values)) @ vectors.T
+        W = K[n:, :n] @ (vectors * ((1 - (1 - learning_rate * values) ** k) / values)) @ vectors.T
         square = np.diag(C[n:, n:]) - 2 * np.sum(W * C[n:, :n], axis=1) + np.sum((W @ C[:n, :n]) * W, axis=1)
         deviations.append(np.sqrt(np.maximum(square, 0)))
     return mean, np.array(deviations)
@@ -67,40 +67,39 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     """By width `(W, S, ...)`: mean squares of the test error and shares of wrong signs by step, distances of the test outputs from both linearised dynamics; test outputs of the first seed."""
     n, t, T = (60, 100, 100) if quick else (150, 300, 400)
     counts = {32: 4, 256: 3} if quick else {32: 24, 64: 24, 128: 16, 256: 12, 512: 8}
-    X, y, Z, z = digit_data(n, t)
+    x, y, z, z_labels = digit_data(n, t)
     record = np.unique([0, *np.geomspace(1, T, 8 if quick else 14).round().astype(int)])
-    both = np.concatenate([X, Z])
-    K, C = all_layers(both, _DEPTH, RELU), gram(both, _DEPTH, RELU, layer=_DEPTH + 1)
-    step = float(0.5 / np.linalg.eigvalsh(K[:n, :n])[-1])  # narrow networks have larger matrices than K, by chance
-    mean, deviation = infinite_width(K, C, y, step, record)
+    both = np.concatenate([x, z])
+    K, C = tangent(both, _NETWORK), conjugate(both, _NETWORK)
+    rate = float(0.5 / np.linalg.eigvalsh(K[:n, :n])[-1])  # narrow networks have larger matrices than K, by chance
+    mean, deviation = infinite_width(K, C, y, rate, record)
     data: dict[str, Any] = {
-        "steps": record, "widths": np.array(list(counts)), "seeds": np.array(list(counts.values())), "sizes": np.array([n, t]), "labels": z,
-        "kernel_square": np.mean((mean - z) ** 2, axis=1),
-        "kernel_wrong": np.mean(mean * z <= 0, axis=1),
-        "infinite_square": np.mean((mean - z) ** 2 + deviation**2, axis=1),
-        "infinite_wrong": np.mean(ndtr(-mean * z / np.maximum(deviation, 1e-300)), axis=1),
+        "steps": record, "widths": np.array(list(counts)), "seeds": np.array(list(counts.values())), "sizes": np.array([n, t]), "labels": z_labels,
+        "kernel_square": np.mean((mean - z_labels) ** 2, axis=1),
+        "kernel_wrong": np.mean(mean * z_labels <= 0, axis=1),
+        "infinite_square": np.mean((mean - z_labels) ** 2 + deviation**2, axis=1),
+        "infinite_wrong": np.mean(ndtr(-mean * z_labels / np.maximum(deviation, 1e-300)), axis=1),
     }  # fmt: skip
     for m, seeds in counts.items():
         square, wrong, distance, pairs = [], [], [], []
         for seed in range(seeds):
-            network = random_network(X.shape[1], _DEPTH, m, RELU, seed=10_000 * seed + m)
+            network = random_network(x.shape[1], _NETWORK, m, seed=10_000 * seed + m)
             seen: list[np.ndarray] = []
 
             def look(_: int, current: WideNetwork, seen: list[np.ndarray] = seen) -> None:
-                seen.append(current(Z).numpy())
+                seen.append(current(z).numpy())
 
-            # The same step size for all, so that steps can be compared.
-            trained = follow(network, X, y, T, step_size=step, record=record.tolist(), observe=look)
+            # The same learning rate for all, so that steps can be compared.
+            trained = follow(network, x, y, T, learning_rate=rate, record=record.tolist(), observe=look)
             outputs = np.array(seen)
-            residual = y - trained.outputs[0]
-            own, cross = grams(network, X).sum(0).numpy(), grams(network, Z, X).sum(0).numpy()
+            own, cross = grams(network, x).sum(0).numpy(), grams(network, z, x).sum(0).numpy()
             ways = [
-                outputs[0] + linearised(A, residual, step, record, B)[1]
+                outputs[0] + linearised(A, trained.residuals[0], rate, record, B)[1]
                 for A, B in ((own, cross), (K[:n, :n], K[n:, :n]))
             ]
             distance.append([float(np.sqrt(np.mean((outputs[-1] - way[-1]) ** 2))) for way in ways])
-            square.append(np.mean((outputs - z) ** 2, axis=1))
-            wrong.append(np.mean(outputs * z <= 0, axis=1))
+            square.append(np.mean((outputs - z_labels) ** 2, axis=1))
+            wrong.append(np.mean(outputs * z_labels <= 0, axis=1))
             if not seed:
                 pairs = [outputs[-1], ways[0][-1], ways[1][-1]]
         data |= {
@@ -185,7 +184,7 @@ def describe(data: Mapping[str, Any]) -> str:
     (own, half), (limit, spread) = data["slopes"]
     far = [np.exp(np.log(data[f"distance_{m}"]).mean(axis=0)) for m in data["widths"][[0, -1]]]
     return (
-        f"Digits below 5 or not, {n} to train on, {t} to test; ReLU, H = {_DEPTH}, {data['steps'][-1]} steps; {', '.join(map(str, data['seeds']))} seeds. Mean square and wrong labels on the test: networks, by width, {listed}; "
+        f"Digits below 5 or not, {n} to train on, {t} to test; ReLU, H = {_NETWORK.depth}, {data['steps'][-1]} steps; {', '.join(map(str, data['seeds']))} seeds. Mean square and wrong labels on the test: networks, by width, {listed}; "
         f"infinite width {data['infinite_square'][-1]:.3f} and {100 * data['infinite_wrong'][-1]:.1f}%; kernel regression {data['kernel_square'][-1]:.3f} and {100 * data['kernel_wrong'][-1]:.1f}%. "
         f"Distance of test outputs from the linearised dynamics with the network's own G(0): {far[0][0]:.3f} falling to {far[1][0]:.4f}, slope {own:.2f} +- {half:.2f}; "
         f"with the limit K: {far[0][1]:.3f} to {far[1][1]:.4f}, slope {limit:.2f} +- {spread:.2f}."

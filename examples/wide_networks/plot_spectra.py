@@ -15,11 +15,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from alignmath.activations import SOFTPLUS
 from alignmath.kernels import gram
 from examples.style import BLUE, GREEN, GREY, ORANGE, new_figure, run
 from examples.wide_networks.architectures import COUNT, LOOKS, inputs_of, network_of
-from proofs.wide_networks.wide_runs import DEPTHS, labels
+from proofs.wide_networks.wide_runs import labels
 from solvers.dynamics.wide_networks import follow
 
 _COLOURS, _MARKERS, _LINES = (ORANGE, GREEN, BLUE), ("o", "s", "^"), (":", "-.", "-")
@@ -35,32 +34,32 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     data: dict[str, np.ndarray] = {
         "widths": widths, "seeds": np.array(list(counts.values())), "steps": np.array(record[1:]),
     }  # fmt: skip
-    for architecture in LOOKS:
-        H, X = DEPTHS[architecture], inputs_of(architecture)
-        K = gram(X, H, SOFTPLUS, architecture)
+    for kind, look in LOOKS.items():
+        x = inputs_of(look.architecture)
+        K = gram(x, look.architecture)
         start, end, change = [], [], []
         for m, seeds in counts.items():
             runs = [
-                follow(network_of(architecture, m, s), X, y, T, record=record).grams[:, H - 1] for s in range(seeds)
+                follow(network_of(look.architecture, m, s), x, y, T, record=record).grams[:, -2] for s in range(seeds)
             ]
             start.append(np.linalg.eigvalsh(runs[0][0])[::-1])
             end.append(np.linalg.eigvalsh(runs[0][-1])[::-1])
             moved = np.linalg.norm(np.array(runs)[:, 1:] - np.array(runs)[:, :1], ord=2, axis=(2, 3))
             change.append(np.exp(np.log(moved / np.linalg.norm(K, 2)).mean(axis=0)))
         data |= {
-            f"limit_{architecture}": np.linalg.eigvalsh(K)[::-1],
-            f"start_{architecture}": np.array(start),
-            f"end_{architecture}": np.array(end),
-            f"change_{architecture}": np.array(change),
-            f"slope_{architecture}": np.polyfit(np.log(widths), np.log(np.array(change)[:, -1]), 1)[0],
+            f"limit_{kind}": np.linalg.eigvalsh(K)[::-1],
+            f"start_{kind}": np.array(start),
+            f"end_{kind}": np.array(end),
+            f"change_{kind}": np.array(change),
+            f"slope_{kind}": np.polyfit(np.log(widths), np.log(np.array(change)[:, -1]), 1)[0],
         }
     return data
 
 
-def _law(data: Mapping[str, Any], architecture: str) -> np.ndarray:
+def _law(data: Mapping[str, Any], kind: str) -> np.ndarray:
     """`c(k) / m`, with the c that fits all widths, `(W, K)`."""
     widths = data["widths"][:, None]
-    return np.exp(np.log(data[f"change_{architecture}"] * widths).mean(axis=0)) / widths
+    return np.exp(np.log(data[f"change_{kind}"] * widths).mean(axis=0)) / widths
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
@@ -70,19 +69,19 @@ def draw(data: Mapping[str, Any]) -> Figure:
     widths, steps = data["widths"], data["steps"]
     looks = list(zip(_COLOURS, _MARKERS, _LINES, strict=True))[-len(widths) :]
     index = np.arange(1, COUNT + 1)
-    for (architecture, look), (above, below) in zip(LOOKS.items(), axes.T, strict=True):
-        limit = data[f"limit_{architecture}"]
+    for (kind, look), (above, below) in zip(LOOKS.items(), axes.T, strict=True):
+        limit = data[f"limit_{kind}"]
         above.hlines(limit, index - 0.42, index + 0.42, color="black", lw=2)
         for k, (colour, marker, _) in enumerate(looks):
             place = index + 0.24 * (k - (len(widths) - 1) / 2)
-            above.plot(place, data[f"start_{architecture}"][k], marker, ls="", mfc="none", mec=colour, ms=8, mew=1.4)
-            above.plot(place, data[f"end_{architecture}"][k], marker, ls="", color=colour, ms=3.5)
+            above.plot(place, data[f"start_{kind}"][k], marker, ls="", mfc="none", mec=colour, ms=8, mew=1.4)
+            above.plot(place, data[f"end_{kind}"][k], marker, ls="", color=colour, ms=3.5)
         above.set(yscale="log", title=look.name, xlabel="eigenvalue, from the largest", xticks=index)
         above.grid(axis="x", visible=False)
         for k, (colour, marker, line) in enumerate(looks):
-            below.loglog(steps, data[f"change_{architecture}"][k], marker + line, color=colour, lw=1.4, ms=4.5)
-            below.loglog(steps, _law(data, architecture)[k], color="black", lw=1, ls=(0, (6, 3)))
-        below.set(xlabel="step k", title=rf"at the end $\propto m^{{{float(data[f'slope_{architecture}']):.2f}}}$")
+            below.loglog(steps, data[f"change_{kind}"][k], marker + line, color=colour, lw=1.4, ms=4.5)
+            below.loglog(steps, _law(data, kind)[k], color="black", lw=1, ls=(0, (6, 3)))
+        below.set(xlabel="step k", title=rf"at the end $\propto m^{{{float(data[f'slope_{kind}']):.2f}}}$")
     axes[0, 0].set_ylabel("eigenvalue")
     axes[1, 0].set_ylabel(r"$|G^{(H)}(k)-G^{(H)}(0)|_2\,/\,|K^{(H)}|_2$")
     handles = [
