@@ -5,7 +5,8 @@ Modules: `networks` (two-layer, deep and convolutional containers; teachers and 
 `population` (loss, gradient, Hessian; `vector_population` for vector outputs), `angular` (kernels on the circle and
 their determinants), with `minors`, `signs` and `balls` underneath; `activations` (Gaussian expectations of activation
 functions at any covariance; `hermite` underneath), `architectures` (networks as objects, of any depth) and `kernels`
-(their Gram matrices, tangent and conjugate kernels as the width grows); `plane` (networks in the plane: kinks, sectors, dual functions and certificates);
+(their Gram matrices, tangent and conjugate kernels as the width grows); `plane` (networks in the plane: kinks, sectors,
+dual functions and certificates);
 `specialization` (condensed students, correlations, coverage, mixture matrices, observers); `extras` (what is missing
 of an installation). All are there after `import alignmath`, which loads nothing before it is asked for.
 """
