@@ -11,6 +11,7 @@ from alignmath.activations import RELU, SOFTPLUS, monomial
 from alignmath.architectures import FullyConnected, ResNet
 from proofs.engine.claims import CheckFailed, Effort, Verdict
 from proofs.engine.derivation import Derivation
+from proofs.engine.statistics import mean_interval
 from proofs.wide_networks import comparison, dynamics, initial, rate_bounds, training_experiments, wide_runs
 from proofs.wide_networks.wide_runs import NETWORKS
 from solvers.dynamics.wide_networks import follow, grams, random_network
@@ -51,7 +52,7 @@ def test_inputs_are_on_the_sphere_and_intervals_are_students():
     for shape in ((3,), (2, 4)):
         x = wide_runs.unit_inputs(5, shape)
         np.testing.assert_allclose((x.reshape(5, -1) ** 2).sum(axis=1), 1)
-    mean, half = wide_runs.mean_with_interval(np.array([1.0, 2.0, 3.0]))
+    mean, half = mean_interval(np.array([1.0, 2.0, 3.0]))
     assert (mean, half) == pytest.approx((2.0, 4.302653 / np.sqrt(3)), rel=1e-6)  # quantile from a printed table
     slope, half = wide_runs.slopes(np.array([0.0, 1.0, 2.0]), np.array([[0.0, 1.0, 2.0], [1.0, 4.0, 7.0]]))
     assert slope == pytest.approx(2)

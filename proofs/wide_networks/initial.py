@@ -13,13 +13,13 @@ from alignmath.kernels import gram
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
+from ..engine.statistics import mean_interval
 from .wide_runs import (
     LATE,
     NETWORKS,
     depths_of,
     initial_errors,
     input_shape,
-    mean_with_interval,
     sampled_errors,
     slopes,
     title,
@@ -158,7 +158,8 @@ def _least_eigenvalue_by_depth(effort: Effort) -> Outcome:
         rf"{len(sets)} random sets of six: logarithm of $\lambda_{{\min}}$ against that of H from {depths[1]} on, slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-2$, to 0.1.",
     )
     plain = np.log(_least_values(depths_of(FullyConnected(1, SOFTPLUS), [2, 3, 4, 5]), sets))
-    rate, spread = mean_with_interval(np.array([np.polyfit((2, 3, 4, 5), values, 1)[0] for values in plain]))
+    falls = np.array([np.polyfit((2, 3, 4, 5), values, 1)[0] for values in plain])
+    rate, spread = (float(v) for v in mean_interval(falls))
     d.measurement(
         "fully connected",
         rate + spread < -1,

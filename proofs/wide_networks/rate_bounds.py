@@ -14,10 +14,10 @@ from solvers.dynamics.wide_networks import follow, grams
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
+from ..engine.statistics import mean_interval
 from .wide_runs import (
     NETWORKS,
     labels,
-    mean_with_interval,
     network_for,
     slopes,
     trained,
@@ -127,7 +127,7 @@ def loose_bound(d: Derivation, architecture: FullyConnected | ResNet, effort: Ef
 def rate_of_least(d: Derivation, architecture: FullyConnected | ResNet, effort: Effort) -> tuple[float, float]:
     """The rate along the least eigenvector over the least eigenvalue: mean and half-width."""
     ratios, loose, steps = rates_along_least(architecture, _WIDTHS[type(architecture)], effort.count(24, 100))
-    mean, half = mean_with_interval(ratios)
+    mean, half = (float(v) for v in mean_interval(ratios))
     d.measurement(
         "the rate along the least eigenvector",
         abs(mean - 1) + half < 0.15,

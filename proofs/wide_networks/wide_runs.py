@@ -28,7 +28,6 @@ __all__ = [
     "initial_errors",
     "input_shape",
     "labels",
-    "mean_with_interval",
     "network_for",
     "sampled_errors",
     "slopes",
@@ -94,15 +93,10 @@ def network_for(shape: Any, architecture: Architecture, width: int, seed: int) -
     return random_network(shape if architecture.images else shape[0], architecture, width, seed=seed)
 
 
-def mean_with_interval(values: np.ndarray) -> tuple[float, float]:
-    """Mean of independent values `(S,)` and the half-width of its 95% interval (Student)."""
-    mean, half = mean_interval(values)
-    return float(mean), float(half)
-
-
 def slopes(arguments: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     """Slope of a straight line through `(K,)` arguments and each of S rows of values `(S, K)`: mean and half-width of the 95% interval."""
-    return mean_with_interval(np.array([np.polyfit(arguments, row, 1)[0] for row in values]))
+    mean, half = mean_interval(np.array([np.polyfit(arguments, line, 1)[0] for line in values]))
+    return float(mean), float(half)
 
 
 @dataclass(frozen=True)
