@@ -23,6 +23,12 @@ class Activation:
     value, derivative: s and s', entry by entry. slopes: right and left of 0, of what is linear on both sides.
     lipschitz, smoothness: the Lipschitz constants of s and of s', infinity where there is none. analytic, polynomial:
     what s is, on the whole line.
+
+    >>> from alignmath.activations import GELU, RELU, SOFTPLUS
+    >>> float(RELU.dual(1.0, 0.0, 1.0).round(6)), float(RELU.dual_derivative(1.0, 0.0, 1.0)), RELU.c_sigma
+    (0.159155, 0.25, 2.0)
+    >>> SOFTPLUS.condition_3_1, SOFTPLUS.condition_3_2, RELU.condition_3_2, float(GELU.mean(0.0))
+    (1.0, True, False, 0.0)
     """
 
     name: str

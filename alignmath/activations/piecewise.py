@@ -79,7 +79,14 @@ def _abs(a: Array, c: Array, b: Array) -> Array:
 
 
 def leaky_relu(slope: float) -> Activation:
-    """`max(x, 0) + slope min(x, 0)`, slope from -1e6 to 1e6; `ValueError` otherwise."""
+    """`max(x, 0) + slope min(x, 0)`, slope from -1e6 to 1e6; `ValueError` otherwise.
+
+    >>> import numpy as np
+    >>> from alignmath.activations import leaky_relu
+    >>> s = leaky_relu(0.5)
+    >>> s.value(np.array([-2.0, 2.0])).tolist(), float(s.dual(1.0, 1.0, 1.0))
+    ([-1.0, 2.0], 0.625)
+    """
     s = as_number(slope, "slope", least=-_STEEPEST)
     if s > _STEEPEST:
         raise ValueError(f"slope is {slope!r}; expected a number from {-_STEEPEST:g} to {_STEEPEST:g}")

@@ -31,6 +31,12 @@ def from_functions(
     digits (`max(x - 1.3, 0)` is left with 3 to 5 of that). lipschitz, smoothness (infinity for none), analytic and
     polynomial are taken on trust. `ValueError` for functions that do not take arrays, do not keep their shape or are
     not finite.
+
+    >>> import numpy as np
+    >>> from alignmath.activations import SIN, from_functions
+    >>> own = from_functions("sine", np.sin, np.cos, lipschitz=1.0, smoothness=1.0, analytic=True)
+    >>> bool(abs(own.dual(1.0, 0.5, 2.0) - SIN.dual(1.0, 0.5, 2.0)) < 1e-13)  # of which the closed form is known
+    True
     """
     for constant, what in ((lipschitz, "lipschitz"), (smoothness, "smoothness")):
         if constant != math.inf:
@@ -38,11 +44,11 @@ def from_functions(
     for function, what in ((value, "value"), (derivative, "derivative")):
         points = np.linspace(-3, 3, 7)
         try:
-            found = function(points)
+            values = function(points)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{what} does not take arrays: {error}; write it with array functions") from error
-        if not isinstance(found, np.ndarray) or found.shape != points.shape or not np.all(np.isfinite(found)):
-            raise ValueError(f"{what} gives {found!r} at {points}; expected an array, a finite number for each point")
+        if not isinstance(values, np.ndarray) or values.shape != points.shape or not np.all(np.isfinite(values)):
+            raise ValueError(f"{what} gives {values!r} at {points}; expected an array, a finite number for each point")
     return _by_series(name, value, derivative, lipschitz, smoothness, analytic, polynomial)
 
 

@@ -121,7 +121,12 @@ def _power_dual(k: int) -> Dual:
 
 
 def monomial(power: int) -> Activation:
-    """`x^power`, for powers from 1 to 60."""
+    """`x^power`, for powers from 1 to 60.
+
+    >>> from alignmath.activations import monomial
+    >>> float(monomial(2).dual(1.0, 0.5, 1.0))  # E[u^2 v^2] = 1 + 2 c^2
+    1.5
+    """
     k = as_order(power, "power", most=_MOST_POWER, least=1)
     inner = _power_dual(k - 1)
     return Activation(

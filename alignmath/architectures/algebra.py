@@ -155,8 +155,8 @@ class _Weighted(Layer):
         if bias is not None:
             z = z + bias_factor * bias[:, None, None]
 
-        def back(slope: Array, found: list[Passage]) -> Array:
-            found.append(Passage(inner, slope, factor, bias_factor))
+        def back(slope: Array, passed: list[Passage]) -> Array:
+            passed.append(Passage(inner, slope, factor, bias_factor))
             below = factor * (W.T @ slope.reshape(slope.shape[0], -1))
             return self.returned(below.reshape(inner.shape), shape)
 
@@ -318,7 +318,7 @@ class Nonlinearity(Layer):
 
     def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
         s, factor = self.activation, self.factor
-        return factor * s.value(x), lambda slope, found: slope * (factor * s.derivative(x))
+        return factor * s.value(x), lambda slope, passed: slope * (factor * s.derivative(x))
 
 
 @dataclass(frozen=True, init=False)
@@ -381,7 +381,7 @@ class Residual(Layer):
     def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
         value, inner = self.branch.forward(x, parameters)
         t = self.factor
-        return x + t * value, lambda slope, found: slope + inner(t * slope, found)
+        return x + t * value, lambda slope, passed: slope + inner(t * slope, passed)
 
 
 def _outer(u: Array, v: Any, like: Array) -> Array:
@@ -422,11 +422,11 @@ class Architecture:
 
     def shapes(self, channels: int, pixels: int, width: int) -> list[tuple[int, int]]:
         """Of the weights `(units, D)`: of all hidden layers `width` units, of the last one."""
-        found = []
+        shapes = []
         for layer in self.weighted:
-            found.append((width, layer.fan_in(channels, pixels)))
+            shapes.append((width, layer.fan_in(channels, pixels)))
             channels, pixels = width, pixels if isinstance(layer, Convolution) else 1
-        return [*found[:-1], (1, found[-1][1])]
+        return [*shapes[:-1], (1, shapes[-1][1])]
 
     def outputs(self, x: Array, weights: Any, biases: Any) -> tuple[Array, Back]:
         """Outputs `(1, n, 1)` at `x (channels, n, pixels)`, for weights of these shapes and biases `(units,)` or None,
@@ -472,10 +472,10 @@ class Serial(Layer, Architecture):
 
     def side(self, given: Side, *, means: bool) -> Iterator[Side]:
         for layer in self.layers:
-            passed = given
-            for passed in layer.side(given, means=means):
-                yield passed
-            given = passed
+            out = given
+            for out in layer.side(given, means=means):
+                yield out
+            given = out
 
     def pair(self, given: Pair, tape: Tape) -> Pair:
         for layer in self.layers:
@@ -488,9 +488,9 @@ class Serial(Layer, Architecture):
             x, way = layer.forward(x, parameters)
             ways.append(way)
 
-        def back(slope: Array, found: list[Passage]) -> Array:
+        def back(slope: Array, passed: list[Passage]) -> Array:
             for way in ways[::-1]:
-                slope = way(slope, found)
+                slope = way(slope, passed)
             return slope
 
         return x, back

@@ -91,11 +91,11 @@ class FullyConnected(_Named):
 
     def _layers(self) -> list[Layer]:
         w, b, paper = self.weight_variance, self.bias_variance, self.weight_variance is None
-        found: list[Layer] = []
+        layers: list[Layer] = []
         for k, s in enumerate(self.activations):
-            found.append(Dense(1.0 if w is None else w, b, scaled=k > 0 or not paper))
-            found.append(Nonlinearity(s, s.c_sigma**0.5 if paper else 1.0))
-        return [*found, Dense(self.last_weight_variance, b)]
+            layers.append(Dense(1.0 if w is None else w, b, scaled=k > 0 or not paper))
+            layers.append(Nonlinearity(s, s.c_sigma**0.5 if paper else 1.0))
+        return [*layers, Dense(self.last_weight_variance, b)]
 
 
 @dataclass(frozen=True)

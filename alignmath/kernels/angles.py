@@ -57,12 +57,12 @@ class Homogeneous(NamedTuple):
         bend *= 2 * self.share / math.pi
         angle *= -2 * self.share / math.pi
         angle += 1
-        found = near - bend, None if self.share >= 0.5 else far + bend, angle
+        bent = near - bend, None if self.share >= 0.5 else far + bend, angle
         if len(small):
-            for values, exact in zip(found, self._exact(near.ravel()[small], far.ravel()[small]), strict=True):
+            for values, exact in zip(bent, self._exact(near.ravel()[small], far.ravel()[small]), strict=True):
                 if values is not None:
                     values.ravel()[small] = exact
-        return found
+        return bent
 
     def _exact(self, near: Array, far: Array | None) -> tuple[Array, Array | None, Array]:
         xp, share = namespace(near), self.share
@@ -104,8 +104,8 @@ def _apart(u: Array, v: Array, products: Array, same: bool) -> tuple[Array, Arra
     own = xp.arange(len(u) if same else 0, device=u.device)
     near[own, own], far[own, own] = 1.0, 1.0
     close = _CLOSE[near.dtype.itemsize]
-    found = min(float(xp.min(value_only(near))), float(xp.min(value_only(far)))) < close
-    rows, columns = xp.nonzero(xp.minimum(near, far) < close) if found else ([], [])
+    any_close = min(float(xp.min(value_only(near))), float(xp.min(value_only(far)))) < close
+    rows, columns = xp.nonzero(xp.minimum(near, far) < close) if any_close else ([], [])
     near[own, own], far[own, own] = 0.0, 2.0
     for k in range(0, len(rows), _PAIRS):
         i, j = rows[k : k + _PAIRS], columns[k : k + _PAIRS]
@@ -139,15 +139,15 @@ class PlainAngles:
         """Directions; of every layer the deviations, and the parts of them that come of weights and of biases."""
         lengths, directions = polar(x, axis=-1)
         deviation = lengths / math.sqrt(x.shape[1]) if self.scaled else lengths
-        found = [directions]
+        arrays = [directions]
         for k, factor in enumerate(self.growth):
             product = deviation if factor == 1 else math.sqrt(factor) * deviation
             if float(value_only(product).max()) > _LARGEST[x.dtype.itemsize]:
                 raise ValueError(f"the kernel overflows in layer {k + 1}: lower the variances, the inputs or the depth")
             deviation = root(product * product + self.bias) if self.bias else product
             divisor = deviation + (deviation == 0)
-            found += [deviation, product / divisor, math.sqrt(self.bias) / divisor]
-        return found
+            arrays += [deviation, product / divisor, math.sqrt(self.bias) / divisor]
+        return arrays
 
     def block(self, one: list[Array], two: list[Array], products: Array, same: bool) -> Array:
         """Rows of one set against another, from the products of their directions; same: whether the second begins with

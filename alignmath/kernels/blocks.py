@@ -119,13 +119,15 @@ def _in_place(
 
 def _products(u: Array, v: Array) -> Array:
     """`u @ v.T` by pieces so small that BLAS uses one thread, as the others have blocks to work on."""
-    found, rows, depth = np.zeros((len(u), len(v)), dtype=u.dtype), max(1, 2048 // len(v)), 128
-    whole = len(u) - len(u) % rows
+    products, height, depth = np.zeros((len(u), len(v)), dtype=u.dtype), max(1, 2048 // len(v)), 128
+    whole = len(u) - len(u) % height
     for k in range(0, u.shape[1], depth):
         left, right = u[:, k : k + depth], v[:, k : k + depth].T
-        found[:whole] += (left[:whole].reshape(whole // rows, rows, left.shape[1]) @ right).reshape(whole, len(v))
-        found[whole:] += left[whole:] @ right
-    return found
+        products[:whole] += (left[:whole].reshape(whole // height, height, left.shape[1]) @ right).reshape(
+            whole, len(v)
+        )
+        products[whole:] += left[whole:] @ right
+    return products
 
 
 def _distinct(x: Array) -> tuple[Array, Any]:

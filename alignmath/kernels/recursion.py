@@ -31,12 +31,12 @@ class Recursion:
         """The inputs, then variances and means of all layers."""
         square = namespace(x).sum(x * x, axis=1)
         given = Side(square / x.shape[1] if self.scaled else square)
-        found: list[Array] = [x]
+        arrays: list[Array] = [x]
         self.marks = []
         for side in (given, *self.network.side(given, means=self.means)):
             self.marks.append(side.mean is not None)
-            found += [v for v in side if v is not None]
-        return found
+            arrays += [v for v in side if v is not None]
+        return arrays
 
     def block(self, one: list[Array], two: list[Array], products: Array | None, same: bool) -> Array:
         """Rows of one set against another, from their products (of images these are taken here); same: whether the
@@ -50,11 +50,11 @@ class Recursion:
 
     def arriving(self, x: Array) -> list[Array]:
         """Second moments of what comes to every layer with weights: `(n, n)`, of images `(n, n, p, p)`."""
-        sides, found = self.start(x), []
+        sides, arriving = self.start(x), []
         xp = namespace(x)
         products = x @ x.T if x.ndim == 2 else xp.einsum("icl,jcr->ijlr", x, x)
-        self._passed(sides, sides, products, True, frozenset([len(self.network.weighted)]), found)
-        return found
+        self._passed(sides, sides, products, True, frozenset([len(self.network.weighted)]), arriving)
+        return arriving
 
     def _passed(
         self,
@@ -69,9 +69,9 @@ class Recursion:
         K = products / one[0].shape[1] if self.scaled else products
         return self.network.pair(tape.after(K, None), tape)
 
-    def _sides(self, rows: list[Array]) -> Iterator[Side]:
+    def _sides(self, arrays: list[Array]) -> Iterator[Side]:
         """What `start` put down."""
-        parts = iter(rows[1:])
+        parts = iter(arrays[1:])
         for has_mean in self.marks:
             yield Side(next(parts), next(parts) if has_mean else None)
 

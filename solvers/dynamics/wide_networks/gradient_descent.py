@@ -155,14 +155,14 @@ def follow(
                 if k < T:
                     _step(current, passed, residual, rate, trained)
                     bar.update()
-    wanted, found = labels.cpu().numpy().astype(float), np.array(records.outputs, dtype=float)
+    wanted, reached = labels.cpu().numpy().astype(float), np.array(records.outputs, dtype=float)
     fixed = (start.cpu().numpy().astype(float), limit)
-    by_gram, by_limit = (_predicted(M, wanted - found[0], rate, len(found)) for M in fixed)
+    by_gram, by_limit = (_predicted(M, wanted - reached[0], rate, len(reached)) for M in fixed)
     return Descent(
         network=current,
         learning_rate=rate,
         y=wanted,
-        outputs=found,
+        outputs=reached,
         **records.arrays(),
         by_gram=by_gram,
         by_limit=by_limit,
@@ -235,22 +235,22 @@ def _data(network: WideNetwork, x: Any, y: Any) -> tuple[torch.Tensor, torch.Ten
 
     columns = as_columns(network, x, "x").detach()
     labels = as_floating(y, "y", least_ndim=1)
-    found = (labels if is_torch_array(labels) else torch.as_tensor(labels)).detach().to(columns)
+    numbers = (labels if is_torch_array(labels) else torch.as_tensor(labels)).detach().to(columns)
     n = columns.shape[1]
-    if tuple(found.shape) != (n,):
-        raise ValueError(f"y has shape {tuple(found.shape)}; expected ({n},), a number for each input")
-    _require_consistent(columns.movedim(1, 0).flatten(1).cpu().numpy(), found.cpu().numpy())
-    return columns, found
+    if tuple(numbers.shape) != (n,):
+        raise ValueError(f"y has shape {tuple(numbers.shape)}; expected ({n},), a number for each input")
+    _require_consistent(columns.movedim(1, 0).flatten(1).cpu().numpy(), numbers.cpu().numpy())
+    return columns, numbers
 
 
 def _layers(given: Sequence[int], H: int) -> list[int]:
     try:
-        found = sorted({as_order(h, "layers", least=1, most=H + 1) for h in given})
+        numbers = sorted({as_order(h, "layers", least=1, most=H + 1) for h in given})
     except TypeError:
         raise ValueError(f"layers is {given!r}; expected a list of integers from 1 to {H + 1}") from None
-    if not found:
+    if not numbers:
         raise ValueError("layers is empty; name at least one layer")
-    return found
+    return numbers
 
 
 def _limits(architecture: Architecture, columns: torch.Tensor, trained: list[int]) -> tuple[np.ndarray, float]:
@@ -275,9 +275,9 @@ def _predicted(matrix: np.ndarray, residual: np.ndarray, rate: float, count: int
     most = float(np.linalg.eigvalsh(matrix)[-1])
     reach = 700 / math.log(rate * most - 1) if rate * most > 2 else math.inf  # beyond, floats overflow
     kept = max(1, int(min(count, reach)))
-    found = np.full((count, len(residual)), math.inf)
-    found[:kept] = linearised(matrix, residual, rate, np.arange(kept))[0]
-    return found
+    residuals = np.full((count, len(residual)), math.inf)
+    residuals[:kept] = linearised(matrix, residual, rate, np.arange(kept))[0]
+    return residuals
 
 
 def _rate(given: float | None, start: torch.Tensor) -> float:

@@ -36,13 +36,13 @@ def _of_layer(one: Passage, other: Passage, biased: bool) -> torch.Tensor:
     import torch
 
     n, k, p = one.inner.shape[1], other.inner.shape[1], one.inner.shape[2]
-    rows, found = max(1, _PRODUCTS // (k * p * p)), []
-    for i in range(0, n, rows):
+    height, parts = max(1, _PRODUCTS // (k * p * p)), []
+    for i in range(0, n, height):
         pairs = ((one.slope, other.slope), (one.inner, other.inner))
-        slopes, inners = (v[:, i : i + rows].flatten(1).T @ w.flatten(1) for v, w in pairs)
+        slopes, inners = (v[:, i : i + height].flatten(1).T @ w.flatten(1) for v, w in pairs)
         part = slopes * inners
-        found.append(part if p == 1 else part.unflatten(0, (-1, p)).unflatten(-1, (k, p)).sum(dim=(1, 3)))
-    total = one.factor**2 * torch.cat(found)
+        parts.append(part if p == 1 else part.unflatten(0, (-1, p)).unflatten(-1, (k, p)).sum(dim=(1, 3)))
+    total = one.factor**2 * torch.cat(parts)
     if biased:
         total = total + one.bias_factor**2 * (one.slope.sum(dim=2).T @ other.slope.sum(dim=2))
     return total
@@ -96,12 +96,12 @@ def empirical_tangent(module: Any, x: Any, other: Any = None) -> torch.Tensor:
 
     def jacobian(name: str, inputs: torch.Tensor) -> torch.Tensor:
         def value(parameter: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-            found = torch.func.functional_call(module, ({**parameters, name: parameter}, buffers), (sample[None],))
-            if found.numel() != 1:
+            output = torch.func.functional_call(module, ({**parameters, name: parameter}, buffers), (sample[None],))
+            if output.numel() != 1:
                 raise ValueError(
-                    f"module gives outputs of shape {tuple(found.shape[1:])} a sample; expected one number"
+                    f"module gives outputs of shape {tuple(output.shape[1:])} a sample; expected one number"
                 )
-            return found.reshape(())
+            return output.reshape(())
 
         return torch.func.vmap(torch.func.grad(value), (None, 0))(parameters[name], inputs).reshape(len(inputs), -1)
 
@@ -109,10 +109,10 @@ def empirical_tangent(module: Any, x: Any, other: Any = None) -> torch.Tensor:
     two = one if other is None else loaded(other, "other")
     total = one.new_zeros(len(one), len(two))
     for name, parameter in parameters.items():
-        rows = max(1, _JACOBIAN // parameter.numel())
-        for j in range(0, len(two), rows):
-            right = jacobian(name, two[j : j + rows])
-            for i in range(0, len(one), rows):
-                left = right if other is None and i == j else jacobian(name, one[i : i + rows])
-                total[i : i + rows, j : j + rows] += left @ right.T
+        height = max(1, _JACOBIAN // parameter.numel())
+        for j in range(0, len(two), height):
+            right = jacobian(name, two[j : j + height])
+            for i in range(0, len(one), height):
+                left = right if other is None and i == j else jacobian(name, one[i : i + height])
+                total[i : i + height, j : j + height] += left @ right.T
     return total

@@ -125,15 +125,15 @@ def as_columns(network: WideNetwork, x: Any, name: str) -> torch.Tensor:
     import torch
 
     checked = as_floating(x, name, least_ndim=2)
-    found = (checked if is_torch_array(checked) else torch.as_tensor(checked)).to(network.output)
+    inputs = (checked if is_torch_array(checked) else torch.as_tensor(checked)).to(network.output)
     a, size = network.architecture, network.weights[0].shape[1]
     per = a.weighted[0].fan_in(1, 1)
-    fits = found.ndim == 2 + a.images and found.shape[1] * per == size
+    fits = inputs.ndim == 2 + a.images and inputs.shape[1] * per == size
     last = network.output.shape[1] if network.output.ndim == 2 else None  # the pixels, where the output layer tells
-    if not fits or (a.images and last not in (None, found.shape[2])):
+    if not fits or (a.images and last not in (None, inputs.shape[2])):
         sizes = f"{size // per}, {'p' if last is None else last}" if a.images else str(size)
-        raise ValueError(f"{name} has shape {tuple(found.shape)}; expected (n, {sizes})")
-    return (found if a.images else found[..., None]).movedim(0, 1)
+        raise ValueError(f"{name} has shape {tuple(inputs.shape)}; expected (n, {sizes})")
+    return (inputs if a.images else inputs[..., None]).movedim(0, 1)
 
 
 def passages(network: WideNetwork, x: torch.Tensor) -> tuple[torch.Tensor, list[Passage]]:
@@ -141,9 +141,9 @@ def passages(network: WideNetwork, x: torch.Tensor) -> tuple[torch.Tensor, list[
     import torch
 
     outputs, back = _forward(network, x)
-    found: list[Passage] = []
-    back(torch.ones_like(outputs)[None, :, None], found)
-    return outputs, found[::-1]
+    passed: list[Passage] = []
+    back(torch.ones_like(outputs)[None, :, None], passed)
+    return outputs, passed[::-1]
 
 
 def _forward(network: WideNetwork, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
