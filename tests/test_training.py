@@ -39,6 +39,7 @@ from solvers.dynamics.training.measures import (
     node_correlations,
     rho_mean,
 )
+from solvers.images import digits
 from solvers.modules import from_module, to_module
 from solvers.runs import RunStatus
 
@@ -713,6 +714,31 @@ def test_bad_input_is_named_with_its_cure(changes, message):
 def test_objects_refuse_what_they_cannot_be(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_without_torch_the_extra_is_named(monkeypatch):
+    (students, teacher, law), options = small(runs=2)
+    for module in ("torch", "sklearn"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for call in (lambda: train(students, teacher, law, **options), lambda: to_module(teacher), lambda: from_module(0)):
+        with pytest.raises(ImportError, match=r'torch, which is not installed: pip install "alignmath\[torch\]"'):
+            call()
+    with pytest.raises(ImportError, match=r'scikit-learn, which is not installed: pip install "alignmath\[images\]"'):
+        digits()
+
+
+def test_importing_does_not_load_torch():
+    code = "import solvers.dynamics.training, solvers.modules, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+
+
+def test_a_generator_for_a_seed_gives_one_stream_for_the_call():
+    (students, teacher, law), options = small(runs=2)
+    first, again = (train(students, teacher, law, seed=np.random.default_rng(4), **options).loss for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    generator = np.random.default_rng(4)
+    train(students, teacher, law, seed=generator, **options)
+    assert np.abs(train(students, teacher, law, seed=generator, **options).loss - first).max() > 1e-6
 
 
 def test_a_measure_that_needs_a_teacher_says_so():
