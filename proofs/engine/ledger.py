@@ -20,6 +20,7 @@ from solvers.workers import Call, Ending, calls
 
 from . import index
 from .claims import CheckFailed, Claim, Effort, Outcome, Statement, Verdict
+from .kept import kept_run
 from .rows import Row
 
 __all__ = ["CLAIMS", "Run", "checked", "run", "select"]
@@ -85,6 +86,7 @@ class Run(Iterator[Row]):
         self._claims = _with_what_they_rest_on(chosen, self._known)
         self._checks: dict[str, tuple[Outcome, str, float]] = {}
         self._rows: dict[str, Row] = {}
+        self._effort = effort
         self._given_out = self._in_order(effort, workers, started, ended)
 
     def __next__(self) -> Row:
@@ -144,7 +146,7 @@ class Run(Iterator[Row]):
         if broken:
             error = "rests on " + "; ".join(broken) + (f". {error}" if error else "")
             outcome = Outcome(Verdict.FAILED, error, outcome.steps)
-        row = Row(claim, outcome, seconds, error)
+        row = Row(claim, outcome, seconds, error, kept_run(claim.name) if self._effort is Effort.QUICK else None)
         if not above:  # within a circle it depends on where one began
             self._rows[claim.name] = row
         return row

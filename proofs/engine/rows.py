@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .claims import Outcome, Statement, Step, StepKind, Verdict
+from .kept import Kept
 from .texts import math_to_plain, to_plain
 
 __all__ = ["Row", "as_json", "explained", "row_text", "step_lines", "summary", "write_json"]
@@ -17,12 +18,18 @@ __all__ = ["Row", "as_json", "explained", "row_text", "step_lines", "summary", "
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the ledger. error: why the check failed, if it did."""
+    """One line of the ledger. error: why the check failed, if it did. kept: the full run of which this check is a coarse part."""
 
     claim: Statement
     outcome: Outcome
     seconds: float
     error: str = ""
+    kept: Kept | None = None
+
+    @property
+    def tally(self) -> str:
+        """The verdict with its counts, and whether the check was a coarse one."""
+        return self.outcome.tally + (", coarse" if self.kept else "")
 
     @property
     def as_expected(self) -> bool:
@@ -33,8 +40,9 @@ class Row:
 def row_text(row: Row, width: int = 100) -> str:
     """The row as text: name, verdict and seconds on one line, the evidence under it, at most `width` columns."""
     mark = "" if row.as_expected else f"   expected {row.claim.expected}"
-    head = f"{row.claim.name:<36} {row.outcome.tally:<30} {row.seconds:6.1f} s{mark}"
-    return head + "\n" + _wrapped(to_plain(row.outcome.evidence), width, "    ")
+    head = f"{row.claim.name:<36} {row.tally:<30} {row.seconds:6.1f} s{mark}"
+    texts = [row.outcome.evidence, *([row.kept.text] if row.kept else [])]
+    return "\n".join([head, *(_wrapped(to_plain(text), width, "    ") for text in texts)])
 
 
 def summary(rows: list[Row], missing: int = 0) -> str:
@@ -59,7 +67,9 @@ def explained(row: Row, width: int = 100) -> str:
         lines.append(_wrapped("Cited facts: " + "; ".join(claim.assumes), width, "  "))
     for number, step in enumerate(outcome.steps, 1):
         lines += ["", *step_lines(number, step, width)]
-    lines += ["", f"{outcome.tally} in {row.seconds:.1f} s", _wrapped(to_plain(outcome.evidence), width, "  ")]
+    lines += ["", f"{row.tally} in {row.seconds:.1f} s", _wrapped(to_plain(outcome.evidence), width, "  ")]
+    if row.kept:
+        lines.append(_wrapped(to_plain(row.kept.text), width, "  "))
     return "\n".join(lines)
 
 
@@ -90,11 +100,12 @@ def as_json(row: Row) -> dict[str, object]:
         "uses": list(claim.uses),
         "expected": str(claim.expected),
         "verdict": str(outcome.verdict),
-        "tally": outcome.tally,
+        "tally": row.tally,
         "as_expected": row.as_expected,
         "evidence": outcome.evidence,
         "steps": [dataclasses.asdict(step) for step in outcome.steps],
         "seconds": round(row.seconds, 3),
+        "kept": {"text": row.kept.text, "stale": bool(row.kept.changed), "row": row.kept.row} if row.kept else None,
     }
 
 

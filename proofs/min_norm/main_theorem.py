@@ -193,7 +193,7 @@ def solver_attack(effort: Effort) -> Attack:
     """The minimum-norm interpolant found by the solver against the teacher: norm and function."""
     rng = np.random.default_rng(425)
     errors = []
-    for k in range(effort.count(24, 600)):
+    for k in range(effort.count(12, 600)):
         instance = random_instance(rng, 1 + k % 4, apart=0.1, inner=0.05)
         solution = min_norm(instance.x, instance.y)
         errors += [

@@ -51,7 +51,7 @@ class _Ensemble:
 @cache
 def _ensemble(effort: Effort) -> _Ensemble:
     quick = effort is Effort.QUICK
-    polarities, factors = ((0.0, 1.0, 2.0), (1, 5)) if quick else ((0.0, 0.5, 1.0, 1.5, 2.0, 2.5), FACTORS)
+    polarities, factors = ((0.0, 2.0), (1, 5)) if quick else ((0.0, 0.5, 1.0, 1.5, 2.0, 2.5), FACTORS)
     seeds, last = range(effort.count(4, 8)), effort.count(12, 100)
     record = range(last + 1) if quick else [*range(31), *range(32, 101, 4)]
     best, loss = [], []

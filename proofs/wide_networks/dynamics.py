@@ -61,7 +61,7 @@ def _remainder_order(effort: Effort) -> Outcome:
     worst = 0.0
     for architecture in NETWORKS:
         shape, logarithms = input_shape(architecture), []
-        for seed in range(effort.count(8, 64)):
+        for seed in range(effort.count(5, 64)):
             x, y = unit_inputs(6, shape, seed), labels(6, seed)
             network = network_for(shape, architecture, 30, seed)
             runs = [follow(network, x, y, 1, learning_rate=float(s), record=[0]) for s in sizes]
@@ -145,8 +145,8 @@ def _eigenvalue_attack(effort: Effort) -> Attack:
 
 def _linear_limit(effort: Effort) -> Outcome:
     d = Derivation()
-    widths = [128, 256, 1024, 2048] if effort is Effort.QUICK else [128, 256, 512, 1024, 2048, 4096]
-    seeds, steps = effort.count(40, 150), effort.count(25, 100)
+    widths = [64, 128, 512, 1024] if effort is Effort.QUICK else [128, 256, 512, 1024, 2048, 4096]
+    seeds, steps = effort.count(20, 150), effort.count(15, 100)
     distances = linear_distances(widths, seeds, steps)
     slope, half = slopes(np.log(widths), np.log(distances))
     middle = np.exp(np.log(distances).mean(axis=0))

@@ -48,7 +48,7 @@ def _least_values(architectures: Sequence[Architecture], sets: list[np.ndarray])
 def _concentration(effort: Effort) -> Outcome:
     d = Derivation()
     widths = [32, 128, 512, 2048] if effort is Effort.QUICK else [32, 128, 512, 2048, 8192, 32768]
-    sets, networks = effort.count(10, 40), 10
+    sets, networks = effort.count(5, 40), 10
     shown = []
     for architecture in NETWORKS:
         inputs = _sets(architecture, sets)
@@ -61,8 +61,8 @@ def _concentration(effort: Effort) -> Outcome:
             abs(slope + 0.5) + half < 0.08,
             rf"H = {architecture.depth}, softplus, {sets} sets of six inputs, {networks} networks for each and each of the widths {', '.join(map(str, widths))}, drawn layer by layer: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ falls from {middle[0]:.3f} to {middle[-1]:.4f} (geometric means; largest {errors[:, 0].max():.2f} and {errors[:, -1].max():.3f}); slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.08.",
         )
-        layered = sampled_errors([architecture], 32, effort.count(150, 1000), inputs[:1])[:, 0]
-        whole = initial_errors([architecture], [32], effort.count(150, 1000))[:, 0, 0]
+        layered = sampled_errors([architecture], 32, effort.count(80, 1000), inputs[:1])[:, 0]
+        whole = initial_errors([architecture], [32], effort.count(80, 1000))[:, 0, 0]
         gap = np.log(layered).mean() - np.log(whole).mean()
         error = np.hypot(np.log(layered).std(ddof=1), np.log(whole).std(ddof=1)) / np.sqrt(len(layered))
         d.measurement(
@@ -81,7 +81,7 @@ def _by_layer(errors: np.ndarray) -> str:
 
 def _fully_connected_growth(effort: Effort) -> Outcome:
     d = Derivation()
-    sets, networks = effort.count(4, 12), effort.count(6, 10)
+    sets, networks = effort.count(3, 12), effort.count(4, 10)
     growth, fully = {}, FullyConnected(1, SOFTPLUS)
     for name, s, width, depths in (
         ("softplus", SOFTPLUS, 16384, [1, 2, 3, 4, 5, 6]),
@@ -126,7 +126,7 @@ def _residual_growth(effort: Effort) -> Outcome:
         (SOFTPLUS, 4096, effort.count(4, 10), 6, "softplus"),
         (LATE, 16384, effort.count(2, 6), 3, "softplus that sets in at 1"),
     ):
-        networks = effort.count(30, 100) // sets
+        networks = effort.count(16, 100) // sets
         architectures = depths_of(replace(residual, activation=s), depths)
         errors = sampled_errors(architectures, width, networks, _sets(residual, sets, n))
         slope, half = slopes(np.array(depths), np.log(errors))

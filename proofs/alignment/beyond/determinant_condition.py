@@ -204,7 +204,7 @@ def _open_kernels(effort: Effort) -> Outcome:
         worst, count, largest = -np.inf, 0, -np.inf
         for m in (3, 4, 5):
             for family in (random_angles, near_degenerate_angles):
-                angles = family(rng, effort.count(2_000, 100_000), m)
+                angles = family(rng, effort.count(1_000, 100_000), m)
                 signs = kernel.determinant_signs(angles)
                 worst, count = max(worst, float(signs.min(axis=1).max())), count + len(angles)
                 if family is random_angles:

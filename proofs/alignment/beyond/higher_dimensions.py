@@ -97,7 +97,7 @@ def _opposite(effort: Effort) -> Outcome:
 def _hull_attack(effort: Effort) -> Attack:
     """Three computations that must agree: the hull by linear programming, the largest gap between directions, and the least loss."""
     rng = np.random.default_rng(92)
-    count, hits, margins = effort.count(1_500, 20_000), 0, []
+    count, hits, margins = effort.count(500, 20_000), 0, []
     for _ in range(count):
         teacher = planar(rng.uniform(0, 2 * np.pi, 5), rng.uniform(0.5, 2, 5))
         hull = linprog(-np.ones(5), A_eq=teacher.hidden.T, b_eq=np.zeros(2), bounds=(0, 1))
@@ -155,7 +155,7 @@ def _local_minima(effort: Effort) -> Outcome:
 
 def _descent_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(93)
-    runs = effort.count(200, 2_000)
+    runs = effort.count(80, 2_000)
     losses = []
     for students in (2, 3, 6):
         end = descend(
@@ -250,7 +250,7 @@ def _open_dimension(effort: Effort) -> Outcome:
         )
         parts.append(f"(d, m) = ({dimension}, {students})")
     return d.open(
-        f"Levenberg-Marquardt from {effort.count(400, 20_000)} Gaussian starts each (scales 0.1 to 3, seed 97) for {', '.join(parts)}: every critical point found has loss below 1e-9 or a student shorter than 1e-3"
+        f"Levenberg-Marquardt from {effort.count(200, 20_000)} Gaussian starts each (scales 0.1 to 3, seed 97) for {', '.join(parts)}: every critical point found has loss below 1e-9 or a student shorter than 1e-3"
     )
 
 
@@ -285,7 +285,7 @@ def _rate(effort: Effort) -> Outcome:
     for students in (2, 5):
         slopes = [
             fitted_slope(np.log(times[late]), np.log(single_neuron_flow(students, times, seed)[late]))[0]
-            for seed in range(effort.count(3, 20))
+            for seed in range(effort.count(2, 20))
         ]
         d.measurement(
             f"{students} students",
@@ -297,7 +297,7 @@ def _rate(effort: Effort) -> Outcome:
     late = times >= 15
     rates = [
         fitted_slope(times[late], np.log(single_neuron_flow(1, times, seed)[late]))[0]
-        for seed in range(effort.count(3, 20))
+        for seed in range(effort.count(2, 20))
     ]
     d.measurement(
         "one student",

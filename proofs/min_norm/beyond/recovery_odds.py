@@ -37,7 +37,7 @@ def _counted(successes: int, trials: int) -> str:
 def _exact_test(effort: Effort) -> Outcome:
     d = Derivation("min_norm.beyond.sharp")
     rng = np.random.default_rng(481)
-    draws = effort.count(45, 3_000)
+    draws = effort.count(24, 3_000)
     wrong = recovered = ties = unsolved = 0
     worst = 0.0
     for _ in range(draws):
@@ -126,7 +126,7 @@ _KINDS: list[tuple[int, bool, bool]] = [
 def _per_sector(effort: Effort) -> Outcome:
     d = Derivation("min_norm.thm5.2.mended", "min_norm.beyond.recovery", "min_norm.beyond.pairs")
     quick = effort is Effort.QUICK
-    draws, totals = effort.count(8, 200), {}
+    draws, totals = effort.count(5, 200), {}
     for pairs, counts in ((False, (1, 2, 3) if quick else (1, 2, 3, 4)), (True, (3, 5) if quick else (1, 2, 3, 4, 5))):
         where = "in each antipodal pair of sectors" if pairs else "in each sector"
         for count in counts:
@@ -193,7 +193,7 @@ _QUICK = (6, 12, 20)
 
 def _probability(effort: Effort) -> Outcome:
     d = Derivation("min_norm.eq12", "min_norm.thm5.2.mended", "min_norm.beyond.recovery", "min_norm.beyond.one_neuron")
-    draws, sizes = (16, _QUICK) if effort is Effort.QUICK else (200, _FULL)
+    draws, sizes = (10, _QUICK) if effort is Effort.QUICK else (200, _FULL)
     table: dict[str, list[int]] = {}
     for number, teacher in enumerate(_TEACHERS):
         table[teacher.name] = counts = [_recovered(teacher.network, size, draws, [483, number, size]) for size in sizes]
