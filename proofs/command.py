@@ -177,6 +177,9 @@ def _checked(options: argparse.Namespace, chosen: Sequence[Entry]) -> tuple[list
                 show(row)
         except KeyboardInterrupt:
             interrupted = True
+            exec(
+                "pass"
+            )  # else, had it come within an exec of a text (as in a dataclass), Python would end by SIGINT, not with 130
             for row in running.rest():
                 show(row)
     return rows, interrupted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 
 from proofs import command
 from proofs.command import claims as main
-from proofs.engine import index, ledger, rows
+from proofs.engine import index, kept, ledger, rows
 from proofs.engine.claims import CheckFailed, Claim, Effort, Outcome, Statement, Step, StepKind, Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -277,7 +278,7 @@ def test_what_is_settled_at_an_interrupt_is_not_lost(apart):
 
 def test_the_index_is_that_of_the_modules():
     fresh = [index.entry_of(c, module) for module, c in index.claims_in_modules()]
-    stored = [index.entry_of(e, e.module, plain=e.plain) for e in index.entries()]
+    stored = [dataclasses.replace(e, seconds=0.0) for e in index.entries()]
     assert stored == fresh, "run `python -m proofs.engine.index`"
     assert json.loads(index.as_text({e.name: e.seconds for e in index.entries()})) == json.loads(index.FILE.read_text())
 
@@ -374,3 +375,37 @@ def test_interruption_prints_what_was_finished_and_exits_130(tmp_path, workers):
     assert "interrupted: 1 not run" in rest
     assert "Traceback" not in errors
     assert [row["name"] for row in json.loads((tmp_path / "rows.json").read_text())] == ["alignment.lem4.2"]
+
+
+def test_a_coarse_check_shows_the_full_run_that_is_kept_and_whether_it_is_stale(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "FOLDER", tmp_path)
+    name = "alignment.ad.zero"
+    entry = ledger.select([name], index.entries())
+    (plain,) = ledger.run(entry)
+    assert plain.kept is None
+    assert kept.main([name]) == 0
+    (coarse,) = ledger.run(entry)
+    assert "coarse" in coarse.tally
+    assert coarse.outcome == plain.outcome
+    shown = rows.row_text(coarse, 400)
+    assert f"python -m proofs.engine.kept {name}, 20" in shown
+    assert "STALE" not in shown
+    (full,) = ledger.run(entry, Effort.FULL)
+    assert full.kept is None
+    record = json.loads((tmp_path / f"{name}.json").read_text())
+    assert {"proofs/alignment/angular_distance.py", "proofs/engine/derivation.py"} <= set(record["sources"])
+    record["sources"]["proofs/engine/derivation.py"] = ["0", "0"]
+    (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    (stale,) = ledger.run(entry)
+    assert "STALE, changed since: proofs/engine/derivation.py" in rows.row_text(stale, 400)
+
+
+def test_a_record_is_stale_when_the_code_changes_and_not_when_a_comment_does(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text('"""A text."""\nx = 1  # one\n')
+    digests = kept._digest(source), kept._meaning(source)
+    for text, fits in (('"""Another."""\n\nx = 1\n', True), ("x = 2\n", False)):
+        source.write_text(text)
+        kept._digest.cache_clear()
+        kept._meaning.cache_clear()
+        assert kept._as_before(source, *digests) is fits
