@@ -353,9 +353,14 @@ def _measured_three(effort: Effort) -> Outcome:
     return d.measured("what nodes that correlate below 0.6 contribute: " + "; ".join(rows))
 
 
+@cache
+def _plane(effort: Effort) -> dict[str, np.ndarray]:
+    return plane_runs(effort.count(4, 32), 10_000)
+
+
 def _text_two(effort: Effort) -> Outcome:
     d = Derivation("specialization.thm3.mended")
-    left = strongest_unaligned(plane_runs(effort.count(4, 32), 10_000))
+    left = strongest_unaligned(_plane(effort))
     d.measurement(
         "what is not aligned does not count",
         float(np.median(left)) < 0.05,
@@ -368,7 +373,7 @@ def _text_two(effort: Effort) -> Outcome:
 
 def _measured_two(effort: Effort) -> Outcome:
     d = Derivation()
-    data = plane_runs(effort.count(4, 32), 10_000)
+    data = _plane(effort)
     aligned = (data["correlation"][-1] > 0.95).sum(axis=-1)
     unaligned = np.where(data["correlation"][-1] > 0.95, 0.0, data["fan_out"][-1]).max(axis=-1)
     d.measurement(

@@ -22,7 +22,6 @@ MODULES = (
     "least_eigenvalues",
     "residual_depth",
     "training_experiments",
-    "rate_bounds",
     "comparison",
 )
 """Where its claims are, in the order of the paper, loaded when one of them is asked for."""

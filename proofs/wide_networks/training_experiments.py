@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from alignmath.architectures import FullyConnected, ResNet
+
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation
+from . import rate_bounds
 from .wide_runs import NETWORKS, SHORT, slopes, title, trained
 
 __all__ = ["CLAIMS"]
@@ -15,10 +18,15 @@ _TOLERANCE = {"drift": 0.15, "other": 0.3}
 512 bends the exponent by up to about 0.1; the rest is for the interval itself, +-0.05 for the drift and up to +-0.2 for the others (20 networks a width)."""
 
 
+def _followed(effort: Effort) -> tuple[FullyConnected | ResNet, ...]:
+    """The architectures whose laws are measured: at quick effort the first, as a sample of the full run that is kept."""
+    return NETWORKS if effort is Effort.FULL else NETWORKS[:1]
+
+
 def _drift(effort: Effort) -> Outcome:
     d = Derivation()
     shown = []
-    for architecture in NETWORKS:
+    for architecture in _followed(effort):
         runs = trained(architecture, effort)
         drift = runs.measured("drift", whole=True)
         left = np.array([[run.loss[-1] / run.loss[0] for run in row] for row in runs.runs[: runs.long]])
@@ -37,7 +45,9 @@ def _drift(effort: Effort) -> Outcome:
                 abs(slope + 0.5) + half < _TOLERANCE["drift"],
                 rf"Largest $|W^{{({h + 1})}}(k)-W^{{({h + 1})}}(0)|_F/\sqrt m$ at the steps 2, 8, {SHORT}, {steps}; {len(drift)} data sets of three unit inputs, a network for each of the widths {', '.join(map(str, runs.widths))}: geometric means {middle[0]:.3g} falling to {middle[-1]:.3g}, largest {drift[:, 0, h].max():.3g} and {drift[:, -1, h].max():.3g}; slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to {_TOLERANCE['drift']:g}.",
             )
-    return d.measured(f"falls as the width to the powers {min(shown):.2f} to {max(shown):.2f} in the seven layers")
+    return d.measured(
+        f"falls as the width to the powers {min(shown):.2f} to {max(shown):.2f} in the {len(shown)} layers measured"
+    )
 
 
 def _stability(effort: Effort) -> Outcome:
@@ -48,7 +58,7 @@ def _stability(effort: Effort) -> Outcome:
         ("distance from (I - step G(0))", r"$|y-u(k)-(I-\eta G(0))^k(y-u(0))|_\infty$, relative", -1.0, "-1"),
         ("distance from (I - step K)", r"$|y-u(k)-(I-\eta K)^k(y-u(0))|_\infty$, relative", -0.5, r"-\frac12"),
     ):
-        for architecture in NETWORKS:
+        for architecture in _followed(effort):
             runs = trained(architecture, effort)
             name, values = title(architecture), runs.measured(measure)
             seen = rf"at 2, 8 and {SHORT} steps" if measure.startswith("change") else rf"at each of {SHORT} steps"
@@ -88,4 +98,5 @@ CLAIMS = (
         Verdict.MEASURED,
         _stability,
     ),
+    *rate_bounds.CLAIMS,
 )
