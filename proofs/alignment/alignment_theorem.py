@@ -185,7 +185,7 @@ def _margins(effort: Effort) -> dict[str, tuple[int, int, float]]:
         margins = double_zero_margins(angles.tolist(), lengths.tolist(), numbers)
         return [(case, numbers.sign(value, scale), float(value) / float(scale)) for case, value, scale in margins]
 
-    for angles, lengths in sampled_students(effort, 74, 8_000, 400_000):
+    for angles, lengths in sampled_students(effort, 74, 4_000, 400_000):
         for theta, p in zip(angles, lengths, strict=True):
             margins, bits = decided(lambda numbers, a=theta, p=p: signed(a, p, numbers))
             for case, sign, relative in margins:

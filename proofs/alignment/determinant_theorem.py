@@ -62,7 +62,7 @@ def _witnesses(effort: Effort) -> dict[str, tuple[int, int, float]]:
         outcome = witness(angles.tolist(), lengths.tolist(), numbers)
         return numbers.sign(outcome.gap, outcome.scale), outcome
 
-    for angles, lengths in sampled_students(effort, 61, 8_000, 400_000):
+    for angles, lengths in sampled_students(effort, 61, 4_000, 400_000):
         for theta, rho in zip(angles, lengths, strict=True):
             try:
                 (sign, outcome), bits = decided(lambda numbers, a=theta, p=rho: signed(a, p, numbers))

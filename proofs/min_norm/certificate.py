@@ -200,7 +200,7 @@ def sector_bound_attack(effort: Effort) -> Attack:
     """|p| against the larger of the cosines to the neighbouring directions, all around the circle."""
     rng = np.random.default_rng(411)
     margins = []
-    for instance in instances(effort, 60, 3_000, 412):
+    for instance in instances(effort, 36, 3_000, 412):
         multipliers = formulas.dual_certificate(instance.angles, instance.signs, instance.samples)
         lines = np.mod(np.concatenate([instance.angles, instance.angles + np.pi]), 2 * np.pi)
         psi = np.concatenate(
@@ -224,7 +224,7 @@ def _neighbours(psi: np.ndarray, lines: np.ndarray) -> np.ndarray:
 
 def _contact_attack(effort: Effort) -> Attack:
     errors = []
-    for instance in instances(effort, 60, 3_000, 413):
+    for instance in instances(effort, 36, 3_000, 413):
         for multipliers in (
             formulas.dual_certificate(instance.angles, instance.signs, instance.samples),
             plane.dual_certificate(instance.teacher, instance.x),

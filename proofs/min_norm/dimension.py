@@ -52,7 +52,7 @@ def _dimension(effort: Effort) -> Outcome:
 def _general_position_attack(effort: Effort) -> Attack:
     rng = np.random.default_rng(455)
     margins = []
-    for _ in range(effort.count(4, 30)):
+    for _ in range(effort.count(3, 30)):
         angles = np.concatenate([rng.uniform(-1.4, 1.4, 6), np.pi + rng.uniform(-1.4, 1.4, 6)])
         x = np.stack([np.cos(angles) / 2**0.5, np.sin(angles), np.cos(angles) / 2**0.5], axis=1)
         x += 1e-3 * rng.standard_normal(x.shape)
@@ -77,7 +77,7 @@ def sector_samples(seed: int | np.random.Generator, teacher: TwoLayer, in_sector
 
 def _uniform_dimension(effort: Effort) -> Outcome:
     d = Derivation()
-    draws = effort.count(3, 60)
+    draws = effort.count(2, 60)
     sampled, in_sectors = [], []
     for dimension, neurons, samples in ((3, 2, 10), (3, 2, 20), (3, 2, 30), (4, 1, 8), (4, 1, 16)):
         rng = np.random.default_rng([456, dimension, neurons, samples])

@@ -152,7 +152,7 @@ def _text_forty(effort: Effort) -> Outcome:
 
 def _measured_forty(effort: Effort) -> Outcome:
     d = Derivation("min_norm.eq12")
-    draws = effort.count(40, 1_000)
+    draws = effort.count(30, 1_000)
     measured = recoveries(40, draws, seed=452)
     enough = measured.least >= 3
     d.measurement(
@@ -208,7 +208,7 @@ def _same_side(offsets: np.ndarray) -> bool:
 
 def _measured_twenty(effort: Effort) -> Outcome:
     d = Derivation()
-    draws = effort.count(40, 1_000)
+    draws = effort.count(30, 1_000)
     measured = recoveries(20, draws, seed=453)
     d.measurement(
         "almost always",

@@ -81,7 +81,7 @@ def _by_layer(errors: np.ndarray) -> str:
 
 def _fully_connected_growth(effort: Effort) -> Outcome:
     d = Derivation()
-    sets, networks = effort.count(3, 12), effort.count(4, 10)
+    sets, networks = effort.count(3, 12), effort.count(3, 10)
     growth, fully = {}, FullyConnected(1, SOFTPLUS)
     for name, s, width, depths in (
         ("softplus", SOFTPLUS, 16384, [1, 2, 3, 4, 5, 6]),
@@ -126,7 +126,7 @@ def _residual_growth(effort: Effort) -> Outcome:
         (SOFTPLUS, 4096, effort.count(4, 10), 6, "softplus"),
         (LATE, 16384, effort.count(2, 6), 3, "softplus that sets in at 1"),
     ):
-        networks = effort.count(16, 100) // sets
+        networks = effort.count(12, 100) // sets
         architectures = depths_of(replace(residual, activation=s), depths)
         errors = sampled_errors(architectures, width, networks, _sets(residual, sets, n))
         slope, half = slopes(np.array(depths), np.log(errors))

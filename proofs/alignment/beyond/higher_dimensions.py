@@ -162,7 +162,7 @@ def _descent_attack(effort: Effort) -> Attack:
             gaussian_weights(students, 2, rng, batch=(runs,)),
             TwoLayer([[1.0, 0.0]]),
             0.5,
-            effort.count(1_500, 10_000),
+            effort.count(1_000, 10_000),
         )
         losses.append(end.final_loss)
     return none_below(
