@@ -128,7 +128,10 @@ def _claims(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     rows, interrupted = _checked(options, chosen)
 
     from .engine.rows import summary, write_json
+    from .engine.texts import has_plain_formulas
 
+    if not has_plain_formulas():
+        print('formulas are in LaTeX; in plain text with: pip install "alignmath[report]"', file=sys.stderr)
     print(summary(rows, len(chosen) - len(rows)))
     if options.json:
         write_json(rows, options.json)

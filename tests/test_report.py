@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from examples.style import new_figure
-from proofs.engine import ledger
+from proofs.engine import ledger, texts
 from proofs.engine.report import figures_in, write_html
 from proofs.engine.texts import math_to_html, math_to_plain, to_html, to_plain
 
@@ -139,3 +139,8 @@ def test_the_page_works_in_a_browser(page, width):
             assert not errors
         finally:
             browser.close()
+
+
+def test_without_the_library_formulas_stay_in_latex(monkeypatch):
+    monkeypatch.setattr(texts, "has_plain_formulas", lambda: False)
+    assert to_plain(r"where $\frac12\ge0$") == r"where \frac12\ge0"

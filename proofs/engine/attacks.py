@@ -27,8 +27,8 @@ def none_below(tried: str, margins: Any, least: float = 0.0) -> Attack:
 def errors_below(tried: str, errors: Any, tolerance: float) -> Attack:
     """The attack failed if every error is below `tolerance`, which is that of rounding; else `CheckFailed` names the worst case."""
     errors = np.ravel(np.asarray(errors, dtype=float))
-    found = none_below(tried, tolerance - errors)
-    return Attack(tried, found.count, f"largest error {errors.max():.2g}, below {tolerance:g}")
+    within = none_below(tried, tolerance - errors)
+    return Attack(tried, within.count, f"largest error {errors.max():.2g}, below {tolerance:g}")
 
 
 def monte_carlo(tried: str, means: Any, errors: Any, expected: Any, scales: Any) -> Attack:
@@ -42,11 +42,11 @@ def monte_carlo(tried: str, means: Any, errors: Any, expected: Any, scales: Any)
         raise CheckFailed(
             f"{tried}: 5 standard errors are {100 * resolution:.2g}% of the value; 1% at most is asked for"
         )
-    found = none_below(tried, 5 - np.abs(means - expected) / errors)
+    within = none_below(tried, 5 - np.abs(means - expected) / errors)
     return Attack(
         f"{tried}; an error of {100 * resolution:.2g}% would be seen",
-        found.count,
-        found.closest + " standard errors below 5",
+        within.count,
+        within.closest + " standard errors below 5",
     )
 
 

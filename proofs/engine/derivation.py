@@ -150,10 +150,10 @@ class Derivation:
     ) -> None:
         """A sentence of reasoning; `attack` tries to break it and raises `CheckFailed` if it can."""
         try:
-            found = attack() if callable(attack) else attack
+            survived = attack() if callable(attack) else attack
         except CheckFailed as failure:
             self._fail(title, str(failure))
-        self._add(StepKind.ARGUMENT, title, statement, (), reason, refuted_by, found)
+        self._add(StepKind.ARGUMENT, title, statement, (), reason, refuted_by, survived)
 
     def measurement(self, title: str, holds: bool, statement: str, reason: str = "") -> None:
         """The result of an experiment, which must be within its stated tolerance."""

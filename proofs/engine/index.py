@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from alignmath.extras import needs
+
 from .. import PAPERS
 from .claims import Claim, Statement, Verdict
 
@@ -73,7 +75,7 @@ def claims_in_modules() -> Iterator[tuple[str, Claim]]:
             if hasattr(package, "MODULES")
             else [f"proofs.{paper}"]
         )
-        found = [(module, claim) for module in modules for claim in importlib.import_module(module).CLAIMS]
+        claims = [(module, claim) for module in modules for claim in importlib.import_module(module).CLAIMS]
 
         def place(item: tuple[str, Claim], order: tuple[str, ...] = order) -> tuple[bool, int]:
             _, _, name = item[1].name.partition(".")
@@ -81,12 +83,12 @@ def claims_in_modules() -> Iterator[tuple[str, Claim]]:
             return beyond, order.index(name) if order and not beyond else 0
 
         if order and (
-            strays := [c.name for _, c in found if ".beyond." not in c.name and c.name.partition(".")[2] not in order]
+            strays := [c.name for _, c in claims if ".beyond." not in c.name and c.name.partition(".")[2] not in order]
         ):
             raise LookupError(
                 f"claims without a place in the paper's order: {strays}; add them to ORDER of proofs.{paper}"
             )
-        yield from sorted(found, key=place)
+        yield from sorted(claims, key=place)
 
 
 def entry_of(claim: Claim, module: str, seconds: float = 0.0, plain: str | None = None) -> Entry:
@@ -108,6 +110,7 @@ def entry_of(claim: Claim, module: str, seconds: float = 0.0, plain: str | None 
 
 def as_text(seconds: Mapping[str, float]) -> str:
     """The index of the modules' claims as JSON, a claim a line."""
+    needs("pylatexenc", "report")
     rows = []
     for module, claim in claims_in_modules():
         entry = entry_of(claim, module, round(seconds.get(claim.name, 0.0), 2))

@@ -148,6 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     FOLDER.mkdir(exist_ok=True)
     failed = []
     for entry in chosen:
+        files = {str(path.relative_to(ROOT)): [_digest(path), _meaning(path)] for path in sources_of(entry.module)}
         begun = time.perf_counter()
         outcome, error = ledger.checked(entry, Effort.FULL)
         row = Row(entry, outcome, time.perf_counter() - begun, error)
@@ -155,7 +156,6 @@ def main(argv: list[str] | None = None) -> int:
         if not row.as_expected:
             failed.append(entry.name)
             continue
-        files = {str(path.relative_to(ROOT)): [_digest(path), _meaning(path)] for path in sources_of(entry.module)}
         record = {
             "command": f"python -m proofs.engine.kept {entry.name}",
             "date": datetime.date.today().isoformat(),

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from alignmath.extras import needs
+
 from .claims import Effort, Verdict
 from .rows import Row
 from .texts import math_to_html, to_html
@@ -26,14 +28,15 @@ class Figure:
 
 def figures_in(folder: Path) -> list[Figure]:
     """The PNG files of `folder`, by name. Titles and descriptions are their "Title" and "Description" text entries."""
+    needs("PIL", "report")
     from PIL import Image
 
-    found = []
+    figures = []
     for path in sorted(folder.glob("*.png")):
         with Image.open(path) as image:
             entries = getattr(image, "text", {})  # PNG images have it
         encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-        found.append(
+        figures.append(
             Figure(
                 path.stem,
                 entries.get("Title", path.stem),
@@ -41,11 +44,12 @@ def figures_in(folder: Path) -> list[Figure]:
                 f"data:image/png;base64,{encoded}",
             )
         )
-    return found
+    return figures
 
 
 def write_html(rows: Iterable[Row], path: Path, *, figures: Path | None = None, effort: Effort = Effort.QUICK) -> None:
     """Write the page. `figures`: a folder of PNG files to embed."""
+    needs("jinja2", "report")
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     rows = list(rows)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import importlib.util
 import re
 from functools import cache
 from typing import Any
 
-__all__ = ["math_to_html", "math_to_plain", "to_html", "to_plain"]
+from alignmath.extras import needs
+
+__all__ = ["has_plain_formulas", "math_to_html", "math_to_plain", "to_html", "to_plain"]
 
 _PIECES = re.compile(r"\$([^$]+)\$|`([^`]+)`")
 _SYMBOLS = {
@@ -62,13 +65,24 @@ def to_plain(text: str) -> str:
 
 
 def math_to_plain(latex: str) -> str:
-    """A LaTeX formula as one line of Unicode; fractions become quotients with the brackets they need."""
+    """A LaTeX formula as one line of Unicode; fractions become quotients with the brackets they need.
+
+    Without pylatexenc, which comes with the extra `report`, the LaTeX itself.
+    """
+    if not has_plain_formulas():
+        return latex
     latex = latex.replace("''", "\\second ").replace("\\,", " ").replace("^\\top", "\\top ")
     plain = _converter().latex_to_text(_MATRIX.sub(_matrix_in_line, latex))
     plain = re.sub(r"\{\(([^{}]*)\)\}", r"(\1)", plain)  # SymPy's sin{(a)}
     plain = re.sub(r"\{([^{}]|\([^{}()]*\))\}", r"\1", plain)
     plain = re.sub(r"\s+", " ", plain).replace(" ^", "^").replace("- (", "-(")
     return re.sub(r"(?<=[(\[{]) | (?=[)\]},])", "", plain).strip().replace("\ue000", "{").replace("\ue001", "}")
+
+
+@cache
+def has_plain_formulas() -> bool:
+    """Whether formulas can be turned into Unicode: pylatexenc is installed."""
+    return importlib.util.find_spec("pylatexenc") is not None
 
 
 def _matrix_in_line(found: re.Match[str]) -> str:
@@ -94,6 +108,7 @@ def to_html(text: str) -> str:
 
 def math_to_html(latex: str, *, display: bool = False) -> str:
     """A LaTeX formula as MathML; long ones within text come in pieces between which a line can break."""
+    needs("latex2mathml", "report")
     from latex2mathml.converter import convert
 
     latex = re.sub(r"\\(?:big|Big|bigg)(?![A-Za-z])", "", latex)
