@@ -2,7 +2,7 @@
 torch in, the same out.
 
 Modules: `networks` (two-layer, deep and convolutional containers; teachers and students), `gaussian` (expectations),
-`population` (loss, gradient, Hessian; `vector_population` for vector outputs), `angular` (kernels on the circle and
+`population` (loss, gradient, Hessian, for one output and for many), `angular` (kernels on the circle and
 their determinants), with `minors`, `signs` and `balls` underneath; `activations` (Gaussian expectations of activation
 functions at any covariance; `hermite` underneath), `architectures` (networks as objects, of any depth) and `kernels`
 (their Gram matrices, tangent and conjugate kernels as the width grows); `plane` (networks in the plane: kinks, sectors,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from . import plane as plane
     from . import population as population
     from . import specialization as specialization
-    from . import vector_population as vector_population
     from .networks import TwoLayer as TwoLayer
 else:
     from .door import open_door
@@ -46,7 +45,6 @@ else:
             "plane",
             "population",
             "specialization",
-            "vector_population",
         ],
     )
     del open_door

@@ -54,7 +54,7 @@ def measure() -> dict[str, float]:
     rng = np.random.default_rng(5)
     law = Gaussian(_INPUTS, 1.5)
     drawn = rng.standard_normal((_RUNS, _SAMPLES, _INPUTS)) * law.scale
-    teacher = random_teacher((_INPUTS, _TEACHERS, _OUTPUTS), rng, inputs=drawn[0], polarity=1.0)
+    teacher = random_teacher((_INPUTS, _TEACHERS, _OUTPUTS), rng, x=drawn[0], polarity=1.0)
     students = random_student(teacher, _STUDENTS / _TEACHERS, rng, batch=(_RUNS,))
     threads = torch.get_num_threads()
     figures: dict[str, float] = {"threads of train": threads}

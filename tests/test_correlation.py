@@ -129,7 +129,7 @@ def test_the_correlation_of_relu_nodes_at_an_angle():
 def networks(seed: int, widths=(5, 3, 4, 4, 2), library: str = "numpy", batch: tuple[int, ...] = ()):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((30, widths[0]))
-    teacher = random_teacher(widths, rng, inputs=x)
+    teacher = random_teacher(widths, rng, x=x)
     student = random_student(teacher, 1.7, rng, scale=3, batch=batch)
     if library == "numpy":
         return student, teacher, x

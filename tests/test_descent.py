@@ -217,7 +217,7 @@ def test_descent_reports_a_student_that_reaches_zero():
         (lambda: flow(TEACHER, TEACHER, [0.0, 1.0], relative_tolerance=np.nan), "relative_tolerance is nan"),
         (lambda: flow(TEACHER, TEACHER, [0.0]), "at least two times"),
         (lambda: descend(TEACHER, TEACHER, 0.1, 5, x=np.ones((3, 5))), r"expected \(n, 2\)"),
-        (lambda: descend(TEACHER, TwoLayer([[1.0, 0.0, 0.0]]), 0.1, 5), "dimension 2"),
+        (lambda: descend(TEACHER, TwoLayer([[1.0, 0.0, 0.0]]), 0.1, 5), "students have 2 inputs and teacher 3"),
         (lambda: flow(TEACHER, TEACHER, [1.0, 0.5]), "increasing"),
         (lambda: flow(TwoLayer(np.ones((2, 1, 2))), TEACHER, [0.0, 1.0]), "one run"),
     ],

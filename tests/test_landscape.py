@@ -48,7 +48,7 @@ def test_with_one_teacher_in_the_plane_every_critical_point_has_zero_loss_or_a_v
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match=r"starts \(B, m, d\)"):
+    with pytest.raises(ValueError, match=r"students \(B, m, d\)"):
         critical_points(TwoLayer([[1.0, 0.0]]), TwoLayer([[1.0, 0.0]]))
     with pytest.raises(ValueError, match="zero vector"):
         critical_points(TwoLayer([[[0.0, 0.0]]]), TwoLayer([[1.0, 0.0]]))

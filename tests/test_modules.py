@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from alignmath.activations import ERF, GELU, RELU, SIGMOID, SILU, SOFTPLUS, TANH, leaky_relu
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep, regular_polygon
 from solvers.modules import from_module, to_module
 
@@ -65,6 +66,25 @@ def test_a_two_layer_network_becomes_a_module_of_one_output():
     outputs = to_module(network)(torch.tensor(x)).detach()
     np.testing.assert_allclose(outputs[:, 0], network(x), rtol=1e-14)
     np.testing.assert_array_equal(from_module(to_module(network)).weights[1], as_deep(network).weights[1])
+
+
+@pytest.mark.parametrize(
+    "activation", [RELU, leaky_relu(0.2), TANH, SIGMOID, GELU, SILU, SOFTPLUS], ids=lambda s: s.name
+)
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_module_has_the_activation_and_the_biases_of_its_network(activation, biased):
+    rng = np.random.default_rng(1)
+    bias = rng.standard_normal(4) if biased else None
+    network = TwoLayer(10 * rng.standard_normal((4, 3)), rng.standard_normal(4), bias, activation)
+    x = rng.standard_normal((50, 3))
+    module = to_module(network)
+    np.testing.assert_allclose(module(torch.tensor(x)).detach()[:, 0], network(x), rtol=1e-12, atol=1e-13)
+    back = from_module(module)
+    np.testing.assert_allclose(np.ravel(back(torch.tensor(x))), network(x), rtol=1e-12, atol=1e-13)
+    if activation is not RELU:
+        assert isinstance(back, TwoLayer)
+        assert back.activation.name == activation.name
+        assert (back.bias is None) == (network.bias is None)
 
 
 def test_a_module_has_weights_of_its_own_and_a_network_shares_those_of_its_module():
@@ -133,7 +153,12 @@ class Doubled(nn.Sequential):
         (nn.Sequential(), "the layers none"),
         (nn.Linear(2, 2), "module is a Linear"),
         (Doubled(nn.Linear(2, 2)), "module is a Doubled"),
-        (nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)), "Linear, Tanh, Linear"),
+        (
+            nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1)),
+            "follows tanh; expected one output without a bias",
+        ),
+        (nn.Sequential(nn.Linear(2, 2), nn.GELU("tanh"), nn.Linear(2, 1)), "Linear, GELU, Linear"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1), nn.Tanh()), "Linear, Tanh, Linear, Tanh"),
         (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)), "Linear, Linear"),
         (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), "Linear, ReLU"),
         (nn.Sequential(nn.Sequential(nn.Linear(2, 2)), nn.ReLU(), nn.Linear(2, 1)), "Sequential, ReLU, Linear"),
@@ -168,3 +193,5 @@ def test_a_batch_is_no_module():
         to_module(DeepReLU((np.ones((4, 2, 2)),)))
     with pytest.raises(ValueError, match="network is int"):
         to_module(3)
+    with pytest.raises(ValueError, match="network has the activation erf, for which torch has no module"):
+        to_module(TwoLayer([[1.0]], activation=ERF))

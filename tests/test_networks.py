@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from alignmath import TwoLayer
-from alignmath.networks import gaussian_weights, orthonormal, planar, regular_polygon
+from alignmath import TwoLayer, plane, population
+from alignmath.activations import ERF, GELU, STEP, TANH
+from alignmath.networks import as_deep, gaussian_weights, orthonormal, planar, regular_polygon
+from alignmath.specialization import is_condensed
+from solvers.dynamics.descent import descend, flow
+from solvers.dynamics.training import Gaussian, train
+from solvers.interpolation.recovery import is_recoverable
+from solvers.landscape import critical_points
 
 
 def test_outputs_are_sums_of_relu_neurons():
@@ -17,6 +23,75 @@ def test_outputs_are_sums_of_relu_neurons():
     hidden, output, x = rng.standard_normal((4, 3)), rng.standard_normal(4), rng.standard_normal((7, 3))
     expected = [sum(a * max(0.0, float(w @ row)) for a, w in zip(output, hidden, strict=True)) for row in x]
     np.testing.assert_allclose(TwoLayer(hidden, output)(x), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("activation", [TANH, ERF, STEP, GELU], ids=lambda s: s.name)
+def test_biases_and_activations_enter_as_written(activation):
+    rng = np.random.default_rng(3)
+    hidden, output, bias, x = (rng.standard_normal(shape) for shape in ((4, 3), 4, 4, (7, 3)))
+    network = TwoLayer(hidden, output, bias, activation)
+    expected = [
+        sum(a * float(activation.value(np.array(w @ row + b))) for a, w, b in zip(output, hidden, bias, strict=True))
+        for row in x
+    ]
+    np.testing.assert_allclose(network(x), expected, rtol=1e-13)
+    np.testing.assert_allclose(
+        TwoLayer(*(torch.tensor(v) for v in (hidden, output, bias)), activation)(torch.tensor(x)), expected, rtol=1e-12
+    )
+    assert not network.is_plain
+
+
+def test_batches_of_biases_broadcast():
+    nets = TwoLayer(np.ones((5, 1, 3, 2)), np.ones(3, dtype=np.float32), np.zeros((4, 3)))
+    assert nets.batch == (5, 4)
+    assert nets.bias.shape == (5, 4, 3)
+    assert nets.output.dtype == np.float64
+    assert nets(np.ones((6, 2))).shape == (5, 4, 6)
+
+
+def test_a_bias_is_that_of_the_deep_network():
+    network = TwoLayer([[1.0, 2.0], [0.5, -1.0]], [1.0, -2.0], [0.3, -0.4])
+    x = np.random.default_rng(4).standard_normal((20, 2))
+    np.testing.assert_allclose(as_deep(network)(x)[:, 0], network(x), rtol=1e-14)
+    with pytest.raises(ValueError, match="students has the activation tanh; networks of layers have ReLU alone"):
+        as_deep(TwoLayer([[1.0]], activation=TANH), "students")
+
+
+PLAIN, BIASED, CURVED = TwoLayer(np.eye(2)), TwoLayer(np.eye(2), bias=[0.0, 1.0]), TwoLayer(np.eye(2), activation=TANH)
+X = np.array([[1.0, 2.0], [2.0, -1.0], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize("bad", [BIASED, CURVED])
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("students", lambda n: population.loss(n, PLAIN)),
+        ("teacher", lambda n: population.loss(PLAIN, n)),
+        ("teacher", lambda n: population.gradient(PLAIN, n)),
+        ("students", lambda n: population.hessian(n, PLAIN)),
+        ("students", lambda n: population.empirical_loss(n, PLAIN, X)),
+        ("teacher", lambda n: population.empirical_gradient(PLAIN, n, X)),
+        ("students", lambda n: descend(n, PLAIN, 0.1, 3)),
+        ("students", lambda n: flow(n, PLAIN, [0.0, 1.0])),
+        ("teacher", lambda n: flow(PLAIN, n, [0.0, 1.0])),
+        ("students", lambda n: critical_points(TwoLayer(n.hidden[None], None, n.bias, n.activation), PLAIN)),
+        ("teacher", lambda n: critical_points(TwoLayer(n.hidden[None]), n)),
+        ("student", lambda n: is_condensed(n, PLAIN)),
+        ("network", lambda n: plane.kappa(n)),
+        ("network", lambda n: plane.evaluate(n, X)),
+        ("teacher", lambda n: plane.teacher_sectors(n)),
+        ("teacher", lambda n: plane.dual_certificate(n, X)),
+        ("teacher", lambda n: is_recoverable(n, X)),
+    ],
+)
+def test_what_is_known_without_biases_and_for_relu_alone_refuses_others(name, use, bad):
+    with pytest.raises(ValueError, match=rf"^{name} has (hidden biases|the activation tanh); known is sum_j"):
+        use(bad)
+
+
+def test_training_refuses_other_activations():
+    with pytest.raises(ValueError, match="students has the activation tanh; networks of layers have ReLU alone"):
+        train(CURVED, PLAIN, Gaussian(2), epochs=1)
 
 
 def test_leading_dimensions_are_a_batch():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from alignmath import TwoLayer, population
-from alignmath.networks import gaussian_weights, planar, regular_polygon
+from alignmath.networks import DeepReLU, gaussian_weights, planar, regular_polygon
 
 
 def near(rng: np.random.Generator, row: np.ndarray, angle: float) -> np.ndarray:
@@ -283,14 +283,16 @@ def test_tiny_neurons_count_for_nothing_in_the_loss():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: population.gradient(TwoLayer([[1.0, 0], [0, 0]]), TwoLayer([[1.0, 0]])), r"student\[1\] is the zero vector; the loss has a kink"),
+        (lambda: population.gradient(TwoLayer([[1.0, 0], [0, 0]]), TwoLayer([[1.0, 0]])), r"students\[1\] is the zero vector; the loss has a kink"),
         (lambda: population.hessian(TwoLayer([[0.0, 0]]), TwoLayer([[1.0, 0]])), "zero vector"),
         (lambda: population.stationarity(TwoLayer([[0.0, 0]]), TwoLayer([[1.0, 0]])), "zero vector"),
-        (lambda: population.loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0, 0]])), "dimension 2 and the teacher of dimension 3"),
+        (lambda: population.loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0, 0]])), "students have 2 inputs and teacher 3"),
         (lambda: population.loss(TwoLayer(np.ones((2, 3, 2))), TwoLayer(np.ones((5, 3, 2)))), "do not broadcast"),
         (lambda: population.loss(TwoLayer([[1.0, 0]]), TwoLayer(torch.ones((1, 2)))), "different array libraries"),
         (lambda: population.empirical_loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0]]), np.empty((0, 2))), "x is empty"),
-        (lambda: population.empirical_loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0, 0]]), np.ones((4, 2))), "dimension 3"),
+        (lambda: population.empirical_loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0, 0]]), np.ones((4, 2))), "teacher 3"),
+        (lambda: population.stationarity(*[DeepReLU((np.eye(2), np.eye(2)))] * 2), "for a TwoLayer: use gradient"),
+        (lambda: population.loss(TwoLayer([[1.0, 0]]), TwoLayer([[1.0, 0]]), math.inf), "scale is inf"),
         (lambda: population.gradient(TwoLayer([[1e-155, 0]]), TwoLayer([[1.0, 0]])), "Rescale"),
         (lambda: population.loss(TwoLayer([[1e200, 0]]), TwoLayer([[1.0, 0]])), "Rescale"),
         (lambda: population.loss(np.ones((1, 2)), TwoLayer([[1.0, 0]])), "pass TwoLayer"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from alignmath import TwoLayer, gaussian, population, vector_population
+from alignmath import TwoLayer, gaussian, population
 from alignmath.networks import DeepReLU
 from proofs.engine import ledger
 from proofs.engine.claims import Effort, Verdict
@@ -118,10 +118,10 @@ def teachers_exchanged(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ALTERED: list[tuple[str, Any, str, Callable[..., Any], str]] = [
-    ("the code's gradient", weight_dynamics.vector_population, "gradient", scaled(1.001), "specialization.eq5"),
+    ("the code's gradient", weight_dynamics.population, "gradient", scaled(1.001), "specialization.eq5"),
     ("a quadrature", weight_dynamics, "planar_mean", scaled(1.001), "specialization.eq5"),
     ("a flow off balance", balanced, "population_flow", unbalanced, "specialization.eq8.mended"),
-    ("the code's gradient in the remainder", early_growth.vector_population, "gradient", scaled(1.3), "specialization.beyond.strong_first"),
+    ("the code's gradient in the remainder", early_growth.population, "gradient", scaled(1.3), "specialization.beyond.strong_first"),
     ("weak teachers first", early_growth, "covered", teachers_exchanged, "specialization.beyond.strong_first.measured"),
     ("a sum for a difference", formulas, "difference_rate", lambda f: lambda h, k, S: (k - h) * (h - k + S), "specialization.thm7.measured"),
     ("alignment by the square root", flow_experiments, "final_angles", lambda f: lambda *args: tuple(x**0.5 for x in f(*args)), "specialization.thm7.alignment.measured"),
@@ -177,7 +177,7 @@ def test_the_largest_growth_rate_is_that_of_the_gradient_by_the_fan_out():
     for _ in range(20):
         student = small_student(rng, 1, (5, 4), 1.0)
         silent = DeepReLU((student.weights[0], np.zeros((4, 1))))
-        pull = -vector_population.gradient(silent, teacher).output[:, 0]  # E[relu(u.x) f*]
+        pull = -population.gradient(silent, teacher).output[:, 0]  # E[relu(u.x) f*]
         theta = gaussian.angle(student.weights[0], teacher.weights[0])
         profiles = 2 * math.pi * gaussian.relu_moment(1, 1, theta)
         expected = formulas.peak_rate(list(np.linalg.norm(teacher.weights[1], axis=0)), list(profiles))

@@ -32,7 +32,7 @@ def checked(name: str) -> Verdict:
 def small_problem():
     rng = np.random.default_rng(1)
     x = 3 * rng.standard_normal((5, 8, 6))
-    teacher = random_teacher((6, 3, 2), rng, inputs=x[0])
+    teacher = random_teacher((6, 3, 2), rng, x=x[0])
     return random_student(teacher, 2, rng), teacher, x
 
 

@@ -15,7 +15,7 @@ from alignmath.networks import ConvReLU, DeepReLU, prune, random_student, random
 def test_half_of_the_inputs_activate_each_node_and_fan_outs_decay_as_asked(widths, polarity, seed):
     rng = np.random.default_rng(seed)
     x = 10 * rng.standard_normal((401, widths[0]))
-    teacher = random_teacher(widths, rng, inputs=x, polarity=polarity, strength=2.0, gain=1.5)
+    teacher = random_teacher(widths, rng, x=x, polarity=polarity, strength=2.0, gain=1.5)
     assert teacher.widths == tuple(widths)
     value = x
     for weight, bias in zip(teacher.weights[:-1], teacher.biases[:-1], strict=True):
@@ -45,7 +45,7 @@ def test_lines_keep_the_angle_asked_for():
 @pytest.mark.parametrize(("factor", "hidden"), [(1, (3, 5)), (1.5, (5, 8)), (10, (30, 50))])
 def test_students_have_more_nodes_and_the_initial_weights_of_torch(factor, hidden):
     rng = np.random.default_rng(2)
-    teacher = random_teacher((4, 3, 5, 2), rng, inputs=rng.standard_normal((100, 4)))
+    teacher = random_teacher((4, 3, 5, 2), rng, x=rng.standard_normal((100, 4)))
     student = random_student(teacher, factor, rng, scale=0.5, batch=(400,))
     assert student.widths == (4, *hidden, 2)
     assert student.batch == (400,)
@@ -114,8 +114,8 @@ TEACHER = DeepReLU((np.ones((3, 2)), np.ones((1, 3))))
         (lambda: random_teacher((3, 2, 2), RNG, strength=0), "strength is 0"),
         (lambda: random_teacher((3, 2, 2), RNG, gain=np.inf), "gain is inf"),
         (lambda: random_teacher((3, 2, 2), RNG, least_angle=2), "less than pi/2"),
-        (lambda: random_teacher((3, 2, 2), RNG, inputs=np.ones((5, 4))), r"expected \(N, 3\)"),
-        (lambda: random_teacher((3, 2, 2), RNG, inputs=np.full((5, 3), np.nan)), "inputs"),
+        (lambda: random_teacher((3, 2, 2), RNG, x=np.ones((5, 4))), r"expected \(N, 3\)"),
+        (lambda: random_teacher((3, 2, 2), RNG, x=np.full((5, 3), np.nan)), "x"),
         (lambda: random_student(TEACHER, 0.5, RNG), "factor is 0.5"),
         (lambda: random_student(TEACHER, 2, RNG, scale=0), "scale is 0"),
         (lambda: random_student(TEACHER, 2, RNG, batch=3), "expected a shape"),

@@ -75,7 +75,7 @@ def case(kind: str, seed: int = 0) -> tuple:
     widths = (8, 5, 6, 7, 4) if kind == "four layers" else (8, 5, 4)
     law = Gaussian(8, 1.5, samples=805)
     sample = None if "without" in kind else law.sample(rng, 200)
-    each = [random_teacher(widths, rng, inputs=sample, polarity=0.5) for _ in range(RUNS)]
+    each = [random_teacher(widths, rng, x=sample, polarity=0.5) for _ in range(RUNS)]
     weights = tuple(np.stack(group) for group in zip(*(t.weights for t in each), strict=True))
     biases = None if sample is None else tuple(np.stack(group) for group in zip(*(t.biases for t in each), strict=True))
     teachers = DeepReLU(weights, biases)
@@ -236,7 +236,7 @@ def small(runs: int = 10, seed: int = 1, **options):
     """Arguments of a small two-layer problem, every run with its own start."""
     rng = np.random.default_rng(seed)
     law = Gaussian(6, 1.0, samples=160)
-    teacher = random_teacher((6, 3, 2), rng, inputs=law.sample(rng, 100))
+    teacher = random_teacher((6, 3, 2), rng, x=law.sample(rng, 100))
     students = random_student(teacher, 2, rng, batch=(runs,))
     return (students, teacher, law), {"epochs": 3, **options}
 
@@ -297,7 +297,7 @@ def batch_of(network, runs: int) -> list:
 def test_weights_that_are_finite_and_outputs_that_are_not_are_measured_as_nan():
     rng = np.random.default_rng(0)
     law = Gaussian(5, 1.0, samples=32)
-    teacher = random_teacher((5, 4, 4, 4, 4, 2), rng, inputs=law.sample(rng, 100))
+    teacher = random_teacher((5, 4, 4, 4, 4, 2), rng, x=law.sample(rng, 100))
     students = random_student(teacher, 2, rng, batch=(4,))
     found = train(
         students, teacher, law,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from alignmath import vector_population
+from alignmath import population
 from alignmath.networks import DeepReLU, TwoLayer, as_deep, random_student, random_teacher
 from alignmath.specialization import correlations
 from solvers.dynamics.descent import flow
@@ -60,7 +60,7 @@ def test_sgd_with_a_small_learning_rate_follows_the_flow():
         measures=Measures(keep_weights=True),
     )
     found = population_flow(student, teacher, rate * 2 / 3 * steps * np.arange(epochs + 1), scale=1.4)
-    losses = vector_population.loss(trained.history, teacher, 1.4)
+    losses = population.loss(trained.history, teacher, 1.4)
     np.testing.assert_allclose(losses.mean(axis=1), found.loss, rtol=0.08)
     assert found.loss[-1] < 0.5 * found.loss[0]
 
@@ -74,7 +74,7 @@ def test_balance_is_conserved_and_the_loss_falls_at_the_rate_of_its_gradient():
     np.testing.assert_allclose(balance, np.broadcast_to(balance[0], balance.shape), atol=1e-8)
     assert np.all(np.diff(found.loss) < 0)
     short = population_flow(student, teacher, [0, 1e-5, 2e-5], relative_tolerance=1e-12, absolute_tolerance=1e-15)
-    slope = vector_population.gradient(DeepReLU(tuple(w[1] for w in short.students.weights)), teacher)
+    slope = population.gradient(DeepReLU(tuple(w[1] for w in short.students.weights)), teacher)
     rate = sum(np.sum(part**2) for part in slope)
     assert (short.loss[0] - short.loss[2]) / 2e-5 == pytest.approx(rate, rel=1e-6)
 

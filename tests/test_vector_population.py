@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alignmath import TwoLayer, population, vector_population
+from alignmath import TwoLayer, population
 from alignmath.networks import DeepReLU, as_deep
 
 OUTPUTS = 3
@@ -62,8 +62,8 @@ def test_one_output_is_the_scalar_population_loss(dimension):
     student, teacher = (TwoLayer(net.weights[0], net.weights[1][0]) for net in hard_pair(dimension, 1))
     deep = as_deep(student), as_deep(teacher)
     expected = population.gradient(student, teacher)
-    found = vector_population.gradient(*deep)
-    assert vector_population.loss(*deep) == pytest.approx(population.loss(student, teacher), rel=1e-13)
+    found = population.gradient(*deep)
+    assert population.loss(*deep) == pytest.approx(population.loss(student, teacher), rel=1e-13)
     np.testing.assert_allclose(found.hidden, expected.hidden, atol=2e-14)
     np.testing.assert_allclose(found.output, expected.output[None], atol=2e-14)
 
@@ -71,13 +71,13 @@ def test_one_output_is_the_scalar_population_loss(dimension):
 @pytest.mark.parametrize("dimension", [2, 7])
 def test_gradient_matches_differences_of_the_loss_in_mpmath(dimension):
     student, teacher = hard_pair(dimension, 2)
-    found = vector_population.gradient(student, teacher)
+    found = population.gradient(student, teacher)
     rng = np.random.default_rng(3)
     with mp.workdps(40):
         base = [[mp.mpf(float(x)) for x in row] for row in student.weights[0]]
         step = mp.mpf(10) ** -12
         middle = exact_loss(base, student.weights[1], teacher)
-        assert vector_population.loss(student, teacher) == pytest.approx(float(middle), rel=1e-13)
+        assert population.loss(student, teacher) == pytest.approx(float(middle), rel=1e-13)
         for _ in range(4):
             v = rng.standard_normal(student.weights[0].shape)
             ends = [
@@ -119,8 +119,8 @@ def test_loss_and_gradient_match_autograd_of_a_quadrature(seed):
     weights = as_torch(student, grad=True).weights
     value = loss_by_quadrature(weights, teacher, 1.7)
     expected = torch.autograd.grad(value, weights)
-    found = vector_population.gradient(student, teacher, 1.7)
-    assert vector_population.loss(student, teacher, 1.7) == pytest.approx(float(value.detach()), rel=1e-12)
+    found = population.gradient(student, teacher, 1.7)
+    assert population.loss(student, teacher, 1.7) == pytest.approx(float(value.detach()), rel=1e-12)
     np.testing.assert_allclose(found.hidden, expected[0].numpy(), atol=1e-12)
     np.testing.assert_allclose(found.output, expected[1].numpy(), atol=1e-12)
 
@@ -142,10 +142,8 @@ def test_sample_means_converge_to_the_population_loss_and_gradient():
                 ]
             )
         )
-    slope = vector_population.gradient(student, teacher, 1.5)
-    expected = np.concatenate(
-        [[vector_population.loss(student, teacher, 1.5)], slope.hidden.ravel(), slope.output.ravel()]
-    )
+    slope = population.gradient(student, teacher, 1.5)
+    expected = np.concatenate([[population.loss(student, teacher, 1.5)], slope.hidden.ravel(), slope.output.ravel()])
     error = np.std(found, axis=0, ddof=1) / len(found) ** 0.5
     assert 5 * error[0] < 0.02 * expected[0]
     assert 5 * np.max(error[1:]) < 0.02 * np.max(np.abs(expected[1:]))
@@ -160,9 +158,9 @@ def test_autograd_of_the_loss_is_the_gradient_at_degenerate_angles():
     )
     weights = DeepReLU((rows, rng.standard_normal((OUTPUTS, len(rows)))))
     tensors = as_torch(weights, grad=True)
-    value = vector_population.loss(tensors, as_torch(teacher), 0.8)
+    value = population.loss(tensors, as_torch(teacher), 0.8)
     slopes = torch.autograd.grad(value, tensors.weights)
-    expected = vector_population.gradient(weights, teacher, 0.8)
+    expected = population.gradient(weights, teacher, 0.8)
     np.testing.assert_allclose(slopes[0], expected.hidden, atol=2e-13)
     np.testing.assert_allclose(slopes[1], expected.output, atol=2e-13)
 
@@ -176,11 +174,11 @@ def test_loss_and_gradient_vanish_at_zero_loss_and_the_loss_is_never_negative(di
     split = DeepReLU(
         (hidden, np.concatenate([share * teacher.weights[1] / length.T, (1 - share) * teacher.weights[1] / 3], axis=1))
     )
-    assert 0 <= vector_population.loss(split, teacher) <= 1e-14
-    for slope in vector_population.gradient(split, teacher):
+    assert 0 <= population.loss(split, teacher) <= 1e-14
+    for slope in population.gradient(split, teacher):
         np.testing.assert_allclose(slope, 0, atol=2e-14)
     close = DeepReLU((teacher.weights[0] * (1 + 1e-9 * rng.standard_normal((200, 6, dimension))), teacher.weights[1]))
-    assert np.all(vector_population.loss(close, teacher) >= 0)
+    assert np.all(population.loss(close, teacher) >= 0)
 
 
 def test_small_losses_keep_their_digits_near_alignment():
@@ -189,7 +187,7 @@ def test_small_losses_keep_their_digits_near_alignment():
         students = [[mp.cos(angle) / 2, s * mp.sin(angle) / 2, mp.mpf(0)] for s in (1, -1)]
         expected = float(exact_loss(students, np.ones((1, 2)), DeepReLU((np.eye(1, 3), np.ones((1, 1))))))
     hidden = [[math.cos(angle) / 2, s * math.sin(angle) / 2, 0] for s in (1, -1)]
-    found = vector_population.loss(DeepReLU((hidden, [[1.0, 1.0]])), DeepReLU((np.eye(1, 3), [[1.0]])))
+    found = population.loss(DeepReLU((hidden, [[1.0, 1.0]])), DeepReLU((np.eye(1, 3), [[1.0]])))
     assert abs(found / expected - 1) < 1e-6  # the loss is 1e-16, and 1 - cos(angle) is known to 1e-6
 
 
@@ -197,18 +195,18 @@ def test_batches_broadcast_and_agree_with_single_networks_in_numpy_torch_and_flo
     rng = np.random.default_rng(10)
     students = DeepReLU((rng.standard_normal((4, 1, 3, 2)), rng.standard_normal((4, 1, OUTPUTS, 3))))
     teachers = DeepReLU((rng.standard_normal((5, 2, 2)), rng.standard_normal((5, OUTPUTS, 2))))
-    value, slope = vector_population.loss(students, teachers), vector_population.gradient(students, teachers)
+    value, slope = population.loss(students, teachers), population.gradient(students, teachers)
     assert value.shape == (4, 5)
     assert (slope.hidden.shape, slope.output.shape) == ((4, 5, 3, 2), (4, 5, OUTPUTS, 3))
     one = DeepReLU(tuple(w[2, 0] for w in students.weights)), DeepReLU(tuple(w[4] for w in teachers.weights))
-    assert value[2, 4] == pytest.approx(vector_population.loss(*one), rel=1e-13)
-    np.testing.assert_allclose(slope.hidden[2, 4], vector_population.gradient(*one).hidden, atol=1e-14)
-    in_torch = vector_population.gradient(as_torch(students), as_torch(teachers))
+    assert value[2, 4] == pytest.approx(population.loss(*one), rel=1e-13)
+    np.testing.assert_allclose(slope.hidden[2, 4], population.gradient(*one).hidden, atol=1e-14)
+    in_torch = population.gradient(as_torch(students), as_torch(teachers))
     np.testing.assert_allclose(in_torch.hidden.numpy(), slope.hidden, atol=1e-13)
     small = [DeepReLU(tuple(w.astype(np.float32) for w in net.weights)) for net in one]
-    assert vector_population.loss(*small).dtype == np.float32
-    assert vector_population.gradient(*small, 2.0).output.dtype == np.float32
-    assert vector_population.loss(*small) == pytest.approx(value[2, 4], rel=1e-5)
+    assert population.loss(*small).dtype == np.float32
+    assert population.gradient(*small, 2.0).output.dtype == np.float32
+    assert population.loss(*small) == pytest.approx(value[2, 4], rel=1e-5)
 
 
 @given(
@@ -218,16 +216,16 @@ def test_batches_broadcast_and_agree_with_single_networks_in_numpy_torch_and_flo
 )
 def test_loss_is_finite_non_negative_and_scales_with_the_square_of_the_inputs(hidden, target, scale):
     student, teacher = DeepReLU((hidden, hidden[:2])), DeepReLU((target, np.ones((2, 2))))
-    value = vector_population.loss(student, teacher)
+    value = population.loss(student, teacher)
     assert np.isfinite(value)
     assert value >= 0
-    assert vector_population.loss(student, teacher, scale) == pytest.approx(scale**2 * value, rel=1e-14)
+    assert population.loss(student, teacher, scale) == pytest.approx(scale**2 * value, rel=1e-14)
 
 
 def test_a_silent_zero_student_is_allowed_where_the_derivative_exists():
     student, teacher = DeepReLU(([[1.0, 0.2], [0.0, 0.0]], [[1.0, 0.0], [2.0, 0.0]])), DeepReLU((np.eye(2), np.eye(2)))
-    found = vector_population.gradient(student, teacher)
-    alone = vector_population.gradient(DeepReLU(([[1.0, 0.2]], [[1.0], [2.0]])), teacher)
+    found = population.gradient(student, teacher)
+    alone = population.gradient(DeepReLU(([[1.0, 0.2]], [[1.0], [2.0]])), teacher)
     np.testing.assert_array_equal(found.hidden[1], 0)
     np.testing.assert_allclose(found.hidden[0], alone.hidden[0], atol=1e-15)
     np.testing.assert_allclose(found.output[:, :1], alone.output, atol=1e-15)
@@ -239,18 +237,18 @@ ONE = DeepReLU(([[1.0, 0.0]], [[1.0]]))
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: vector_population.gradient(DeepReLU(([[1.0, 0], [0, 0]], [[1.0, 1.0]])), ONE), r"student.weights\[0\]\[1\] is the zero vector; the loss has a kink"),
-        (lambda: vector_population.loss(DeepReLU(([[1.0, 0, 0]], [[1.0]])), ONE), "3 inputs and the teacher 2"),
-        (lambda: vector_population.loss(DeepReLU(([[1.0, 0]], [[1.0], [1.0]])), ONE), "2 outputs and the teacher 1"),
-        (lambda: vector_population.loss(DeepReLU(ONE.weights, ([0.0], [0.0])), ONE), "no biases"),
-        (lambda: vector_population.loss(ONE, DeepReLU((*ONE.weights, [[1.0]]))), "one hidden layer"),
-        (lambda: vector_population.loss(TwoLayer([[1.0, 0]]), ONE), r"pass DeepReLU\(\(W, V\)\), or as_deep"),
-        (lambda: vector_population.loss(ONE, ONE, 0), "scale is 0"),
-        (lambda: vector_population.loss(ONE, ONE, math.nan), "scale is nan"),
-        (lambda: vector_population.loss(DeepReLU((np.ones((2, 1, 2)), np.ones((2, 1, 1)))), DeepReLU((np.ones((5, 1, 2)), np.ones((5, 1, 1))))), "do not broadcast"),
-        (lambda: vector_population.loss(ONE, as_torch(DeepReLU((np.eye(1, 2), np.eye(1))))), "different array libraries"),
-        (lambda: vector_population.gradient(DeepReLU(([[1e-155, 0]], [[1.0]])), ONE), "Rescale"),
-        (lambda: vector_population.loss(DeepReLU(([[1e200, 0]], [[1.0]])), ONE), "Rescale"),
+        (lambda: population.gradient(DeepReLU(([[1.0, 0], [0, 0]], [[1.0, 1.0]])), ONE), r"students.weights\[0\]\[1\] is the zero vector; the loss has a kink"),
+        (lambda: population.loss(DeepReLU(([[1.0, 0, 0]], [[1.0]])), ONE), "students have 3 inputs and teacher 2"),
+        (lambda: population.loss(DeepReLU(([[1.0, 0]], [[1.0], [1.0]])), ONE), "students have 2 outputs and teacher 1"),
+        (lambda: population.loss(DeepReLU(ONE.weights, ([0.0], [0.0])), ONE), "no biases"),
+        (lambda: population.loss(ONE, DeepReLU((*ONE.weights, [[1.0]]))), "one hidden layer"),
+        (lambda: population.loss(TwoLayer([[1.0, 0]]), ONE), "as_deep makes a DeepReLU"),
+        (lambda: population.loss(ONE, ONE, 0), "scale is 0"),
+        (lambda: population.loss(ONE, ONE, math.nan), "scale is nan"),
+        (lambda: population.loss(DeepReLU((np.ones((2, 1, 2)), np.ones((2, 1, 1)))), DeepReLU((np.ones((5, 1, 2)), np.ones((5, 1, 1))))), "do not broadcast"),
+        (lambda: population.loss(ONE, as_torch(DeepReLU((np.eye(1, 2), np.eye(1))))), "different array libraries"),
+        (lambda: population.gradient(DeepReLU(([[1e-155, 0]], [[1.0]])), ONE), "Rescale"),
+        (lambda: population.loss(DeepReLU(([[1e200, 0]], [[1.0]])), ONE), "Rescale"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, message):

@@ -13,7 +13,7 @@ from typing import Any
 from array_api_compat import device
 
 from ..arrays import Array, as_floating, as_order, broadcast_batches, namespace
-from .deep import checked_layers
+from .checks import checked_layers
 
 __all__ = ["ConvReLU"]
 
@@ -23,12 +23,18 @@ class ConvReLU:
     """`f_l = relu(K_l * f_{l-1} + b_l)`, l = 1..L, and `V mean(f_L) + b` over the positions, or a batch of such
     networks.
 
-    kernels: L arrays `(..., c_l, c_{l-1}, k_l, k_l)`, k_l odd; the convolution is a cross-correlation, padded with
-        `(k_l - 1) / 2` zeros. output: `(..., C, c_L)`.
-    biases: L + 1 arrays, `(..., c_l)` for each convolution and `(..., C)`; or None.
-    strides: L integers; 1 everywhere by default.
+    - kernels: L arrays `(..., c_l, c_{l-1}, k_l, k_l)`, k_l odd; the convolution is a cross-correlation, padded with
+      `(k_l - 1) / 2` zeros.
+    - output: `(..., C, c_L)`.
+    - biases: L + 1 arrays, `(..., c_l)` for each convolution and `(..., C)`; or None.
+    - strides: L integers; 1 everywhere by default.
 
     Raises `ValueError` for empty, non-finite or mismatched arrays and for even kernels.
+
+    >>> import numpy as np
+    >>> network = ConvReLU((np.ones((4, 3, 5, 5)), np.ones((6, 4, 3, 3))), np.ones((10, 6)), strides=(1, 2))
+    >>> network(np.ones((7, 3, 8, 8))).shape, network.depth, network.widths
+    ((7, 10), 2, (3, 4, 6, 10))
     """
 
     kernels: tuple[Array, ...]
@@ -92,18 +98,18 @@ class ConvReLU:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., N, {self.widths[0]}, height, width)")
         broadcast_batches(networks=self.batch, x=x.shape[:-4])
         kind = xp.result_type(self.output, x)
-        value, found = xp.astype(x, kind), []
+        value, layers = xp.astype(x, kind), []
         for index, (kernel, stride) in enumerate(zip(self.kernels, self.strides or (), strict=True)):
             value = _correlated(xp, value, xp.astype(kernel, kind), stride)
             if self.biases is not None:
                 value = value + self.biases[index][..., None, :, None, None]
             value = xp.clip(value, min=0.0)
-            found.append(value)
+            layers.append(value)
         mean = xp.mean(value, axis=(-2, -1))
         result = mean @ xp.matrix_transpose(xp.astype(self.output, kind))
         if self.biases is not None:
             result = result + self.biases[-1][..., None, :]
-        return (*found, result)
+        return (*layers, result)
 
     def __call__(self, x: Any) -> Array:
         """Outputs at the images x: `(..., N, C)`."""

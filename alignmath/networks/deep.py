@@ -6,25 +6,29 @@ These are the networks of the specialization paper (Section 3), whose `W_l` is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from ..arrays import Array, as_floating, broadcast_batches, namespace
+from .checks import checked_layers
 from .two_layer import TwoLayer
 
-__all__ = ["DeepReLU", "as_deep", "checked_layers"]
+__all__ = ["DeepReLU", "as_deep"]
 
 
 @dataclass(frozen=True, eq=False)
 class DeepReLU:
     """A ReLU network with L layers of weights, the last one linear, or a batch of such networks.
 
-    weights: L arrays `(..., n_l, n_{l-1})`, l = 1..L; n_0 is the input's dimension, n_L that of the output.
-    biases: L arrays `(..., n_l)`, or None for a network without.
+    - weights: L arrays `(..., n_l, n_{l-1})`, l = 1..L; n_0 is the input's dimension, n_L that of the output.
+    - biases: L arrays `(..., n_l)`, or None for a network without.
 
     All are brought to one dtype and one batch shape. Raises `ValueError` for empty, non-finite or mismatched arrays.
+
+    >>> network = DeepReLU(([[1.0, 0.0], [0.0, 1.0]], [[1.0, -1.0]]))
+    >>> network([[3.0, 2.0], [3.0, -2.0]]).tolist(), network.depth, network.widths
+    ([[1.0], [3.0]], 1, (2, 2, 1))
     """
 
     weights: tuple[Array, ...]
@@ -67,55 +71,34 @@ class DeepReLU:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (..., N, {self.widths[0]}), one input a row")
         broadcast_batches(networks=self.batch, x=x.shape[:-2])
         kind = xp.result_type(self.weights[0], x)
-        value, found = xp.astype(x, kind), []
+        value, layers = xp.astype(x, kind), []
         for index, weight in enumerate(self.weights):
             value = value @ xp.matrix_transpose(xp.astype(weight, kind))
             if self.biases is not None:
                 value = value + self.biases[index][..., None, :]
             if index < self.depth:
                 value = xp.clip(value, min=0.0)
-            found.append(value)
-        return tuple(found)
+            layers.append(value)
+        return tuple(layers)
 
     def __call__(self, x: Any) -> Array:
         """Outputs at the inputs x, `(N, n_0)` or `(..., N, n_0)`: shape `(..., N, n_L)`."""
         return self.activations(x)[-1]
 
 
-def as_deep(network: TwoLayer | DeepReLU) -> DeepReLU:
-    """The network as a `DeepReLU`; a `TwoLayer` has one output and no biases."""
-    if isinstance(network, TwoLayer):
-        return DeepReLU((network.hidden, network.output[..., None, :]))
-    return network
+def as_deep(network: TwoLayer | DeepReLU, name: str = "network") -> DeepReLU:
+    """The network as a `DeepReLU`; a `TwoLayer` has one output, whose bias is 0 if its hidden neurons have biases.
 
+    Raises `ValueError`, calling the argument `name`, for a `TwoLayer` of another activation.
 
-def checked_layers(
-    weights: Any, biases: Any, *, names: tuple[str, str], core: int
-) -> tuple[tuple[Array, ...], tuple[Array, ...] | None]:
-    """Weights (of `core` dimensions each, the first of which counts nodes) and biases, checked and brought to one
-    dtype and batch."""
-    named, offset = names
-    if not isinstance(weights, Sequence) or not len(weights):
-        raise ValueError(f"{named} is {type(weights).__name__}; expected a tuple of arrays, one for each layer")
-    if biases is not None and (not isinstance(biases, Sequence) or len(biases) != len(weights)):
-        raise ValueError(
-            f"{offset} does not fit the {len(weights)} layers of {named}; expected one array for each, or None"
-        )
-    found = [as_floating(w, f"{named}[{index}]", least_ndim=core) for index, w in enumerate(weights)]
-    shifts = [as_floating(b, f"{offset}[{index}]", least_ndim=1) for index, b in enumerate(biases or ())]
-    xp = namespace(*found, *shifts)
-    for index, shift in enumerate(shifts):
-        if shift.shape[-1] != found[index].shape[-core]:
-            raise ValueError(
-                f"{offset}[{index}] has shape {tuple(shift.shape)}; expected (..., {found[index].shape[-core]}), "
-                "one for each node"
-            )
-    batches = {f"{named}[{index}]": w.shape[:-core] for index, w in enumerate(found)}
-    batches |= {f"{offset}[{index}]": b.shape[:-1] for index, b in enumerate(shifts)}
-    batch, kind = broadcast_batches(**batches), xp.result_type(*found, *shifts)
-
-    def fitted(array: Array, inner: int) -> Array:
-        array, shape = xp.astype(array, kind, copy=False), (*batch, *array.shape[array.ndim - inner :])
-        return array if tuple(array.shape) == shape else xp.broadcast_to(array, shape)
-
-    return tuple(fitted(w, core) for w in found), tuple(fitted(b, 1) for b in shifts) if biases is not None else None
+    >>> as_deep(TwoLayer([[1.0, 0.0], [0.0, 1.0]])).widths
+    (2, 2, 1)
+    """
+    if not isinstance(network, TwoLayer):
+        return network
+    if network.activation.slopes != (1.0, 0.0):
+        raise ValueError(f"{name} has the activation {network.activation.name}; networks of layers have ReLU alone")
+    weights = (network.hidden, network.output[..., None, :])
+    if network.bias is None:
+        return DeepReLU(weights)
+    return DeepReLU(weights, (network.bias, 0.0 * network.output[..., :1]))

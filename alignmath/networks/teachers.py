@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_torch_array
 
-from ..arrays import Array, as_floating, as_number, as_order, namespace, polar
+from ..arrays import Array, as_floating, as_generator, as_number, as_order, namespace, polar
 from .convolutional import ConvReLU
 from .deep import DeepReLU, as_deep
 from .two_layer import TwoLayer
@@ -27,9 +27,9 @@ _ATTEMPTS = 10_000
 
 def random_teacher(
     widths: Sequence[int],
-    rng: np.random.Generator,
+    seed: int | np.random.Generator,
     *,
-    inputs: Any = None,
+    x: Any = None,
     polarity: float = 0.0,
     strength: float = 1.0,
     gain: float = 1.0,
@@ -37,18 +37,22 @@ def random_teacher(
 ) -> DeepReLU:
     """A teacher with weight vectors in uniformly random directions. Specialization paper, 8.16 and equation (9).
 
-    widths: `(n_0, n_1, ..., n_L)`, at least one hidden layer. inputs: `(N, n_0)`, a sample of the data; the bias of
-    each hidden node is minus the median of its pre-activation there, so that half of the data activate it (output
-    biases are 0). Without it the teacher has no biases. polarity: p >= 0; the fan-out of node j = 1, 2, ... of the
-    top hidden layer is a random direction of length `strength / j**p`. gain: the length of the weight vectors of
-    hidden nodes; deep activations keep their size with about sqrt(2), and more where biases centre them. least_angle:
-    between the lines of any two nodes of a layer, radians in `[0, pi/2)`; directions that come closer are drawn
-    again. Assumption 1 (no two co-linear) holds with probability 1 for `least_angle = 0` where the layer below has
-    two nodes at least; one node below takes one node only.
+    widths: `(n_0, n_1, ..., n_L)`, at least one hidden layer. seed: an integer, or a NumPy generator, which moves on.
+    x: `(N, n_0)`, a sample of the data; the bias of each hidden node is minus the median of its pre-activation there,
+    so that half of the data activate it (output biases are 0). Without it the teacher has no biases. polarity: p >= 0;
+    the fan-out of node j = 1, 2, ... of the top hidden layer is a random direction of length `strength / j**p`. gain:
+    the length of the weight vectors of hidden nodes; deep activations keep their size with about sqrt(2), and more
+    where biases centre them. least_angle: between the lines of any two nodes of a layer, radians in `[0, pi/2)`;
+    directions that come closer are drawn again. Assumption 1 (no two co-linear) holds with probability 1 for
+    `least_angle = 0` where the layer below has two nodes at least; one node below takes one node only.
 
     Raises `ValueError` for bad widths, non-finite numbers, and where so many lines do not fit.
+
+    >>> teacher = random_teacher((3, 4, 2), seed=0, polarity=1.0)
+    >>> teacher.widths, np.linalg.norm(teacher.weights[-1], axis=0).round(6).tolist()
+    ((3, 4, 2), [1.0, 0.5, 0.333333, 0.25])
     """
-    widths = _checked_widths(widths)
+    widths, rng = _checked_widths(widths), as_generator(seed)
     polarity, strength = as_number(polarity, "polarity"), as_number(strength, "strength", above=True)
     gain = as_number(gain, "gain", above=True)
     least_angle = as_number(least_angle, "least_angle")
@@ -58,11 +62,11 @@ def random_teacher(
     fan_out = rng.standard_normal((widths[-1], widths[-2]))
     fan_out *= strength * np.arange(1, widths[-2] + 1) ** -polarity / np.linalg.norm(fan_out, axis=0)
     weights.append(fan_out)
-    if inputs is None:
+    if x is None:
         return DeepReLU(tuple(weights))
-    value: Any = np.asarray(as_floating(inputs, "inputs", least_ndim=2), dtype=float)
+    value: Any = np.asarray(as_floating(x, "x", least_ndim=2), dtype=float)
     if value.ndim != 2 or value.shape[1] != widths[0]:
-        raise ValueError(f"inputs has shape {value.shape}; expected (N, {widths[0]}), one input a row")
+        raise ValueError(f"x has shape {value.shape}; expected (N, {widths[0]}), one input a row")
     biases = []
     for weight in weights[:-1]:
         before = value @ weight.T
@@ -74,7 +78,7 @@ def random_teacher(
 def random_student(
     teacher: TwoLayer | DeepReLU | ConvReLU,
     factor: float,
-    rng: np.random.Generator,
+    seed: int | np.random.Generator,
     *,
     scale: float = 1.0,
     biases: bool | None = None,
@@ -83,11 +87,15 @@ def random_student(
     """Student(s) of the teacher's depth with `factor` times its nodes in every hidden layer, rounded up; NumPy.
 
     Weights and biases are uniform on `(-s, s)` with `s = scale / sqrt(fan-in)`, the default of `torch.nn` for scale
-    1. biases: whether there are any; by default as in the teacher. batch: shape of the batch of students. A
-    `ConvReLU` teacher has a `ConvReLU` student with its kernel sizes and strides. Raises `ValueError` for a factor
-    below 1.
+    1. seed: an integer, or a NumPy generator, which moves on. biases: whether there are any; by default as in the
+    teacher. batch: shape of the batch of students. A `ConvReLU` teacher has a `ConvReLU` student with its kernel sizes
+    and strides. Raises `ValueError` for a factor below 1.
+
+    >>> students = random_student(random_teacher((3, 4, 2), seed=0), 1.5, seed=1, batch=(100,))
+    >>> students.widths, students.batch
+    ((3, 6, 2), (100,))
     """
-    like = _as_layers(teacher, "teacher")
+    like, rng = _as_layers(teacher, "teacher"), as_generator(seed)
     factor, scale = as_number(factor, "factor", least=1.0), as_number(scale, "scale", above=True)
     if not isinstance(batch, tuple):
         raise ValueError(f"batch is {batch!r}; expected a shape, such as (32,)")
@@ -116,6 +124,9 @@ def prune(network: TwoLayer | DeepReLU | ConvReLU, keep: float | Sequence[float]
     torch.
 
     Raises `ValueError` for a batch and for shares outside `(0, 1]`.
+
+    >>> prune(DeepReLU(([[1.0], [3.0], [2.0]], [[1.0, 1.0, 1.0]])), 0.5).weights[0].tolist()
+    [[3.0], [2.0]]
     """
     full = _as_layers(network, "network")
     if full.batch:
@@ -146,7 +157,7 @@ def _as_layers(network: Any, name: str) -> DeepReLU | ConvReLU:
     """The network with its layers in a tuple; `ValueError` for what is none."""
     if not isinstance(network, TwoLayer | DeepReLU | ConvReLU):
         raise ValueError(f"{name} is {type(network).__name__}; expected a TwoLayer, DeepReLU or ConvReLU")
-    return network if isinstance(network, ConvReLU) else as_deep(network)
+    return network if isinstance(network, ConvReLU) else as_deep(network, name)
 
 
 def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
@@ -160,18 +171,18 @@ def _directions(count: int, dimension: int, rng: np.random.Generator, least_angl
     if dimension == 1 and count > 1:
         raise ValueError(f"{count} nodes on one input are co-linear; expected one, or at least two inputs to the layer")
     if least_angle == 0:
-        drawn = rng.standard_normal((count, dimension))
-        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    found = np.empty((0, dimension))
+        vectors = rng.standard_normal((count, dimension))
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    units = np.empty((0, dimension))
     for _ in range(_ATTEMPTS):
         unit = rng.standard_normal(dimension)
         unit /= np.linalg.norm(unit)
-        if np.all(np.abs(found @ unit) < math.cos(least_angle)):
-            found = np.concatenate([found, unit[None]])
-        if len(found) == count:
-            return found
+        if np.all(np.abs(units @ unit) < math.cos(least_angle)):
+            units = np.concatenate([units, unit[None]])
+        if len(units) == count:
+            return units
     raise ValueError(
-        f"least_angle is {least_angle:g}: {_ATTEMPTS} draws gave only {len(found)} of {count} lines that far apart in "
+        f"least_angle is {least_angle:g}: {_ATTEMPTS} draws gave only {len(units)} of {count} lines that far apart in "
         f"dimension {dimension}; pass a smaller angle"
     )
 

@@ -1,4 +1,5 @@
-"""Two-layer ReLU networks `F(x) = sum_j a_j relu(w_j . x)`, and the teachers used throughout.
+"""Two-layer networks `F(x) = sum_j a_j s(w_j . x + b_j)`, by default with s = ReLU and without the biases b; and the
+teachers used throughout.
 
 A network is a frozen container of its weights; leading dimensions of the weights are a batch of networks. The
 alignment paper's teacher and students (its Section 2, definition `alignment.def.network`) have output weights 1, which
@@ -12,44 +13,65 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, as_floating, as_order, broadcast_batches, namespace, polar
+from ..arrays import Array, as_floating, as_generator, as_order, broadcast_batches, namespace, polar
 
 __all__ = ["TwoLayer", "gaussian_weights", "orthonormal", "planar", "regular_polygon"]
 
 
 @dataclass(frozen=True, eq=False)
 class TwoLayer:
-    """`F(x) = sum_j output_j relu(hidden_j . x)`, or a batch of such networks.
+    """`F(x) = sum_j output_j activation(hidden_j . x + bias_j)`, or a batch of such networks.
 
-    hidden: `(..., m, d)`, the hidden weight vectors of m neurons on inputs of dimension d.
-    output: `(..., m)`, the output weights; ones by default, and broadcast against the batch of `hidden`.
+    - hidden: `(..., m, d)`, the hidden weight vectors of m neurons on inputs of dimension d.
+    - output: `(..., m)`, the output weights; ones by default.
+    - bias: `(..., m)`, biases of the hidden neurons; None, the default, for a network without.
+    - activation: an `alignmath.activations.Activation`; `RELU` by default.
 
-    Raises `ValueError` for empty, non-finite or mismatched weights. Zero hidden weights are allowed (the neuron is
-    silent); the functions that need a direction refuse them.
+    The arrays are brought to one dtype, and their batches broadcast. Raises `ValueError` for empty, non-finite or
+    mismatched weights. Zero hidden weights are allowed; the functions that need a direction refuse them. What is known
+    for ReLU without biases alone (population losses, functions of the plane, minimum norms) refuses other networks.
+
+    >>> from alignmath.activations import TANH
+    >>> TwoLayer([[1.0, 0.0], [0.0, 1.0]])([[3.0, -4.0], [1.0, 2.0]])
+    array([3., 3.])
+    >>> TwoLayer([[1.0]], bias=[-1.0], activation=TANH)([[1.0]])
+    array([0.])
     """
 
     hidden: Array
     output: Array = None
+    bias: Array = None
+    activation: Any = None
 
     def __post_init__(self) -> None:
+        from ..activations.base import as_activation  # what loads networks alone needs no activations
+        from ..activations.piecewise import RELU
+
         hidden = as_floating(self.hidden, "hidden", least_ndim=2)
-        xp = namespace(hidden)
-        if self.output is None:
-            output = xp.ones_like(hidden[..., 0])
-        else:
-            output = as_floating(self.output, "output", least_ndim=1)
-            xp = namespace(hidden, output)
-            if output.shape[-1] != hidden.shape[-2]:
+        given = {"output": self.output, "bias": self.bias}
+        vectors = {name: as_floating(v, name, least_ndim=1) for name, v in given.items() if v is not None}
+        xp = namespace(hidden, *vectors.values())
+        for name, vector in vectors.items():
+            if vector.shape[-1] != hidden.shape[-2]:
                 raise ValueError(
-                    f"output has shape {tuple(output.shape)} for hidden of shape {tuple(hidden.shape)}; expected "
-                    f"(..., {hidden.shape[-2]}), one output weight for each hidden neuron"
+                    f"{name} has shape {tuple(vector.shape)} for hidden of shape {tuple(hidden.shape)}; expected "
+                    f"(..., {hidden.shape[-2]}), one number for each hidden neuron"
                 )
-            batch = broadcast_batches(hidden=hidden.shape[:-2], output=output.shape[:-1])
-            kind = xp.result_type(hidden, output)
+        if vectors:
+            batches = {name: vector.shape[:-1] for name, vector in vectors.items()}
+            batch = broadcast_batches(hidden=hidden.shape[:-2], **batches)
+            kind = xp.result_type(hidden, *vectors.values())
             hidden = _stretched(xp.astype(hidden, kind), (*batch, *hidden.shape[-2:]))
-            output = _stretched(xp.astype(output, kind), (*batch, output.shape[-1]))
+            vectors = {n: _stretched(xp.astype(v, kind), (*batch, v.shape[-1])) for n, v in vectors.items()}
         object.__setattr__(self, "hidden", hidden)
-        object.__setattr__(self, "output", output)
+        object.__setattr__(self, "output", vectors["output"] if "output" in vectors else xp.ones_like(hidden[..., 0]))
+        object.__setattr__(self, "bias", vectors.get("bias"))
+        object.__setattr__(self, "activation", RELU if self.activation is None else as_activation(self.activation))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are no biases and the activation is ReLU, as most formulas ask."""
+        return self.bias is None and self.activation.slopes == (1.0, 0.0)
 
     @property
     def width(self) -> int:
@@ -85,7 +107,11 @@ class TwoLayer:
         if x.ndim != 2 or x.shape[-1] != self.dimension:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {self.dimension}), one input a row")
         kind = xp.result_type(self.hidden, x)
-        active = xp.clip(xp.astype(self.hidden, kind) @ xp.matrix_transpose(xp.astype(x, kind)), min=0.0)
+        before = xp.astype(self.hidden, kind) @ xp.matrix_transpose(xp.astype(x, kind))
+        if self.bias is not None:
+            before = before + self.bias[..., None]
+        relu = self.activation.slopes == (1.0, 0.0)
+        active = xp.clip(before, min=0.0) if relu else self.activation.value(before)
         return xp.sum(self.output[..., None] * active, axis=-2)
 
 
@@ -98,6 +124,9 @@ def planar(angles: Any, lengths: Any = 1.0) -> TwoLayer:
     """The network in the plane with neurons `lengths_j (cos angles_j, sin angles_j)` and output weights 1.
 
     angles: `(..., m)`, radians. lengths: broadcast against `angles`, non-negative.
+
+    >>> planar([0.0, np.pi / 2], [1.0, 2.0]).hidden.round(12).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
     """
     angles = as_floating(angles, "angles", least_ndim=1)
     xp = namespace(angles)
@@ -112,24 +141,39 @@ def planar(angles: Any, lengths: Any = 1.0) -> TwoLayer:
 
 def regular_polygon(neurons: int, length: float = 1.0, phase: float = 0.0) -> TwoLayer:
     """Teacher in the plane whose neurons of equal `length` point at the corners of a regular polygon, the first at
-    `phase`."""
+    `phase`, radians.
+
+    >>> regular_polygon(4, length=2.0).hidden.round(12).tolist()
+    [[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [-0.0, -2.0]]
+    """
     neurons = as_order(neurons, "neurons", least=1, most=10**6)
     return planar(phase + 2 * np.pi * np.arange(neurons) / neurons, float(length))
 
 
 def orthonormal(neurons: int, dimension: int) -> TwoLayer:
-    """Teacher whose neurons are the first `neurons` unit vectors of R^dimension."""
+    """Teacher whose neurons are the first `neurons` unit vectors of R^dimension.
+
+    >>> orthonormal(2, 3).hidden.tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     dimension = as_order(dimension, "dimension", least=1, most=10**5)
     neurons = as_order(neurons, "neurons", least=1, most=dimension, why=f", the orthonormal vectors of R^{dimension}")
     return TwoLayer(np.eye(dimension)[:neurons])
 
 
 def gaussian_weights(
-    neurons: int, dimension: int, rng: np.random.Generator, *, scale: float = 1.0, batch: tuple[int, ...] = ()
+    neurons: int, dimension: int, seed: int | np.random.Generator, *, scale: float = 1.0, batch: tuple[int, ...] = ()
 ) -> TwoLayer:
-    """Network(s) with independent hidden weights `N(0, scale^2)` and output weights 1; `batch` networks at once."""
+    """Network(s) with independent hidden weights `N(0, scale^2)` and output weights 1.
+
+    seed: an integer, or a NumPy generator, which moves on. batch: the shape of a batch of networks
+    to draw at once.
+
+    >>> gaussian_weights(3, 2, seed=0, batch=(100,)).hidden.shape
+    (100, 3, 2)
+    """
     neurons = as_order(neurons, "neurons", least=1, most=10**9)
     dimension = as_order(dimension, "dimension", least=1, most=10**9)
     if not isinstance(batch, tuple):
         raise ValueError(f"batch is {batch!r}; expected a shape, such as (1000,)")
-    return TwoLayer(scale * rng.standard_normal((*batch, neurons, dimension)))
+    return TwoLayer(scale * as_generator(seed).standard_normal((*batch, neurons, dimension)))

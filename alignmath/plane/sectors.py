@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import as_floating, as_order
-from ..networks import TwoLayer
+from ..networks import TwoLayer, require_plain
 
 __all__ = [
     "SAME_ANGLE",
@@ -171,6 +171,7 @@ def plane_neurons(network: TwoLayer, name: str) -> tuple[np.ndarray, np.ndarray]
     >>> plane_neurons(TwoLayer([[1.0, 2.0]], [3.0]), "teacher")
     (array([[1., 2.]]), array([3.]))
     """
+    require_plain(network, name)
     if network.batch or network.dimension != 2:
         raise ValueError(
             f"{name} has hidden weights of shape {tuple(network.hidden.shape)}; expected (m, 2), one network on inputs "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import as_number
-from ..networks import TwoLayer
+from ..networks import TwoLayer, require_plain
 
 __all__ = ["Condensation", "is_condensed"]
 
@@ -62,6 +62,8 @@ def is_condensed(
         raise ValueError(f"angle is {angle:g}; expected one below pi/4, in radians")
     if negligible >= 1:
         raise ValueError(f"negligible is {negligible:g}; expected a share below 1 of the sum of |a_j| |b_j|")
+    for network, name in ((students, "students"), (teacher, "teacher")):
+        require_plain(network, name)
     if students.batch or teacher.batch or students.dimension != teacher.dimension:
         raise ValueError(
             f"students and teacher have hidden weights of shapes {tuple(students.hidden.shape)} and "

@@ -43,7 +43,7 @@ def run_deep(
     teacher node and `strength_k (K, n)`, its `sqrt(E beta_kk)`. evaluated: inputs to measure on; options: of `train`.
     """
     rng = np.random.default_rng([40, law.dimension])
-    teacher = random_teacher((law.dimension, *hidden, 50), rng, inputs=law.sample(rng, 10_000), gain=2**0.5)
+    teacher = random_teacher((law.dimension, *hidden, 50), rng, x=law.sample(rng, 10_000), gain=2**0.5)
     measures: dict[str, Any] = {"loss": evaluation_loss, "rho": rho_mean}
     for k in range(1, 5) if nodes else ():
         measures |= {f"correlation_{k}": partial(best_teacher, layer=k), f"strength_{k}": partial(_strength, layer=k)}

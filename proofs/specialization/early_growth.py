@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from alignmath import vector_population
+from alignmath import population
 from alignmath.gaussian import angle, relu_moment
 from alignmath.networks import DeepReLU
 from alignmath.specialization import covered
@@ -145,7 +145,7 @@ def _remainder_attack(effort: Effort) -> Attack:
                 tuple(np.repeat(w, m, axis=k) for k, w in enumerate((unit.weights[0][:1], unit.weights[1][:, :1])))
             )
         u, v = unit.weights[0], unit.weights[1].T
-        slope = vector_population.gradient(DeepReLU((lengths[:, None] * u, lengths * v.T)), teacher)
+        slope = population.gradient(DeepReLU((lengths[:, None] * u, lengths * v.T)), teacher)
         moved = -slope.hidden / lengths[:, None], -slope.output.T / lengths[:, None]
         theta = angle(u[:, None], teacher.weights[0])
         target = np.linalg.norm(teacher.weights[0], axis=1)

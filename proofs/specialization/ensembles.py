@@ -58,13 +58,13 @@ def teachers_of(nodes: int, seeds: range, polarity: float) -> DeepReLU:
     for seed in seeds:
         rng = np.random.default_rng([_SEED, nodes, seed])
         sample = Gaussian(INPUTS, DEVIATION).sample(rng, 10_000)
-        teachers.append(random_teacher((INPUTS, nodes, OUTPUTS), rng, inputs=sample, polarity=polarity))
+        teachers.append(random_teacher((INPUTS, nodes, OUTPUTS), rng, x=sample, polarity=polarity))
     return stacked(teachers)
 
 
 def students_of(nodes: int, factor: float, seeds: range, scale: float = START) -> DeepReLU:
     """A batch of students `factor` times as wide as a teacher of `nodes` nodes, one for each seed."""
-    shape = random_teacher((INPUTS, nodes, OUTPUTS), np.random.default_rng(0), inputs=np.zeros((1, INPUTS)))
+    shape = random_teacher((INPUTS, nodes, OUTPUTS), np.random.default_rng(0), x=np.zeros((1, INPUTS)))
     return stacked(
         [random_student(shape, factor, np.random.default_rng([_SEED + 1, nodes, seed]), scale=scale) for seed in seeds]
     )

@@ -27,7 +27,7 @@ def plane_runs(seeds: int, samples: int) -> dict[str, np.ndarray]:
     teachers, students = [], []
     for seed in range(seeds):
         rng = np.random.default_rng([2, seed])
-        teacher = random_teacher((2, 2, 4), rng, inputs=law.sample(rng, 10_000), strength=4.0, least_angle=0.5)
+        teacher = random_teacher((2, 2, 4), rng, x=law.sample(rng, 10_000), strength=4.0, least_angle=0.5)
         biases = (rng.uniform(-0.3, 0.3, 2), np.zeros(4))
         student = random_student(teacher, 3, rng)
         output = student.weights[1] * (0.035 / np.linalg.norm(student.weights[1], axis=0))

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import sympy as sp
 
-from alignmath import vector_population
+from alignmath import population
 from alignmath.networks import DeepReLU
 
 from ..engine.attacks import errors_below
@@ -70,7 +70,7 @@ def _gradient_attack(effort: Effort) -> Attack:
             return formulas.node_pull(gates[:, :, None], x[:, None, :], along[:, :, None])
 
         mean = planar_mean(np.concatenate([student.weights[0], teacher.weights[0]]), pulls)
-        velocity = -vector_population.gradient(student, teacher).hidden
+        velocity = -population.gradient(student, teacher).hidden
         errors.append(np.max(np.abs(mean - velocity)) / (1 + np.max(np.abs(velocity))))
     return errors_below(
         "random networks of 1 to 5 students, teachers and outputs in the plane, quadrature between kinks, seed 601",

@@ -26,6 +26,7 @@ from alignmath.arrays import (
     polar,
 )
 from alignmath.networks import TwoLayer
+from alignmath.population import neurons as formulas
 
 from ..runs import RunStatus, Trajectory, as_device, as_moments, as_steps, as_tolerance, progress_bar
 
@@ -248,16 +249,16 @@ def _filled(runs: torch.Tensor, multiple: int) -> torch.Tensor:
 def _gradient(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Gradients by hidden `(d, m, R)` and, if they are trained, output weights `(m, R)`."""
     if plan.x is None:
-        pull, overlap = population.neuron_gradient(neurons, signed, plan.students, with_overlap=plan.train_output)
+        pull, overlap = formulas.neuron_gradient(neurons, signed, plan.students, with_overlap=plan.train_output)
     else:
-        pull, overlap = population.sample_gradient(neurons, signed, plan.students, plan.x)
+        pull, overlap = formulas.sample_gradient(neurons, signed, plan.students, plan.x)
     return signed[: plan.students] * pull, overlap if plan.train_output else None
 
 
 def _loss(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> torch.Tensor:
     if plan.x is None:
-        return population.neuron_loss(neurons, signed)
-    return population.sample_loss(neurons, signed, plan.x)
+        return formulas.neuron_loss(neurons, signed)
+    return formulas.sample_loss(neurons, signed, plan.x)
 
 
 def _norm(by_hidden: torch.Tensor, by_output: torch.Tensor | None) -> torch.Tensor:
@@ -320,7 +321,7 @@ def flow(
 
     def slope(_: float, state: np.ndarray) -> np.ndarray:
         neurons, signed = unpack(state)
-        pull, overlap = population.neuron_gradient(neurons, signed, m, with_overlap=train_output)
+        pull, overlap = formulas.neuron_gradient(neurons, signed, m, with_overlap=train_output)
         by_hidden = (signed[:m] * pull).T.ravel()
         return -by_hidden if overlap is None else -np.concatenate([by_hidden, overlap])
 
@@ -350,7 +351,7 @@ def flow(
         end = np.repeat(solution.y_events[0], len(times) - len(states), axis=0)
         states = np.concatenate([states, end]) if len(end) else states
     weights = [unpack(state) for state in states]
-    loss = np.array([float(population.neuron_loss(*pair)) for pair in weights])
+    loss = np.array([float(formulas.neuron_loss(*pair)) for pair in weights])
     norm = np.array([float(np.linalg.norm(slope(0.0, state))) for state in states])
     hidden = np.stack([neurons[:, :m].T for neurons, _ in weights])
     output = np.stack([signed[:m] for _, signed in weights])

@@ -1,6 +1,6 @@
 """Gradient flow `dW/dt = -dL/dW`, `dV/dt = -dL/dV` of two-layer ReLU students with outputs in R^C.
 
-Inputs are `N(0, s^2 I)`, so the slope is the closed form of `alignmath.vector_population`. SGD with a small learning
+Inputs are `N(0, s^2 I)`, so the slope is the closed form of `alignmath.population`. SGD with a small learning
 rate eta follows this curve, its step k at time `eta k` for the loss `|y - y*|^2 / 2` averaged over the batch (the mean
 of squares over batch and outputs runs `2 / C` times as fast). Specialization paper, Section 5, with V trained as well.
 """
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from alignmath import gaussian, vector_population
+from alignmath import gaussian, population
 from alignmath.arrays import Array, as_floating, as_number, require_nonzero
 from alignmath.networks import DeepReLU
+from alignmath.population.nodes import node_gradient
 from alignmath.specialization import relu_correlation
 
 from ..runs import RunStatus
@@ -81,7 +82,7 @@ def population_flow(
         raise ValueError(f"method is {method!r}; expected one of {list(_EXPLICIT)}")
     relative_tolerance = as_number(relative_tolerance, "relative_tolerance", above=True)
     absolute_tolerance = as_number(absolute_tolerance, "absolute_tolerance", above=True)
-    vector_population.gradient(student, teacher, scale)  # the networks fit, and the gradient exists at the start
+    population.gradient(student, teacher, scale)  # the networks fit, and the gradient exists at the start
     if not (isinstance(student.weights[0], np.ndarray) and isinstance(teacher.weights[0], np.ndarray)):
         raise ValueError("population_flow works on NumPy networks; convert the weights")
     if student.batch or teacher.batch:
@@ -111,7 +112,7 @@ def population_flow(
 
     def slope(_: float, state: np.ndarray) -> np.ndarray:
         hidden[:m], fan_out[:m] = own(state)
-        by_hidden, by_fan_out = vector_population.node_gradient(hidden, fan_out, m)
+        by_hidden, by_fan_out = node_gradient(hidden, fan_out, m)
         parts = [by_hidden.ravel(), by_fan_out.ravel()] if train_output else [by_hidden.ravel()]
         return -rate * np.concatenate(parts)
 
@@ -142,7 +143,7 @@ def population_flow(
     return PopulationFlow(
         time=times,
         students=students,
-        loss=vector_population.loss(students, teacher, scale),
+        loss=population.loss(students, teacher, scale),
         correlations=relu_correlation(angles),
         status=RunStatus.COLLAPSED if collapsed else RunStatus.FINISHED,
         stopped=float(solution.t_events[0][0] if collapsed else times[-1]),

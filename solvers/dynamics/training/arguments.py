@@ -57,7 +57,9 @@ def as_networks(students: Any, teacher: Any, loss: Any, device: Any, dtype: Any)
 
     from .gradients import LOSSES, ConvolutionalGradients, LayeredGradients
 
-    students, teacher = (as_deep(n) if isinstance(n, TwoLayer) else n for n in (students, teacher))
+    students, teacher = (
+        as_deep(n, name) if isinstance(n, TwoLayer) else n for n, name in ((students, "students"), (teacher, "teacher"))
+    )
     if not isinstance(students, DeepReLU | ConvReLU):
         raise ValueError(f"students is {described(students)}; expected a DeepReLU, TwoLayer or ConvReLU")
     if loss not in LOSSES:
