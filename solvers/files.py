@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from array_api_compat import is_array_api_obj, is_torch_array
 
+from alignmath import activations
+from alignmath.activations import Activation
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer
 
 from .runs import Training, Trajectory
@@ -120,6 +122,8 @@ def _apart(value: Any, place: tuple[str, ...], arrays: dict[str, np.ndarray]) ->
         names = [field.name for field in fields(value)]
         parts = [_apart(getattr(value, field), (*place, field), arrays) for field in names]
         return {"kind": type(value).__name__, "fields": dict(zip(names, parts, strict=True))}
+    if isinstance(value, Activation):
+        return {"activation": _named_activation(value)}
     if not is_array_api_obj(value):
         raise ValueError(f"{name} is a {type(value).__name__}; expected arrays and numbers")
     array = np.asarray(value.detach().cpu() if is_torch_array(value) else value)
@@ -135,6 +139,8 @@ def _together(item: Any, arrays: Mapping[str, Any]) -> Any:
         return tuple(_together(part, arrays) for part in item)
     if not isinstance(item, dict):
         return item
+    if "activation" in item:
+        return _activation(item["activation"])
     if "array" in item:
         return arrays[item["array"]]
     if "entries" in item:
@@ -142,6 +148,26 @@ def _together(item: Any, arrays: Mapping[str, Any]) -> Any:
     if item["kind"] not in _KINDS:
         raise _Unknown(f"holds a {item['kind']}, and known are {_LISTED}; install a later alignmath")
     return _KINDS[item["kind"]](**{name: _together(part, arrays) for name, part in item["fields"].items()})
+
+
+def _named_activation(activation: Activation) -> list[Any]:
+    """What `_activation` makes it from; `ValueError` for one of the user's own, whose functions are code."""
+    if activation.slopes is not None and activation.slopes[0] == 1.0 and activation.slopes[1] != 0:
+        return ["leaky_relu", activation.slopes[1]]
+    if activation.name.startswith("x^"):
+        return ["monomial", int(activation.name[2:])]
+    if activation is not getattr(activations, activation.name.upper(), None):
+        raise ValueError(
+            f"{activation.name} is an activation of your own, whose functions no file holds; save the weights"
+        )
+    return [activation.name.upper()]
+
+
+def _activation(named: list[Any]) -> Activation:
+    if named[0] not in activations.__all__ or named[0] == "from_functions":
+        raise _Unknown(f"has the activation {named[0]}, which is not known; install a later alignmath")
+    made = getattr(activations, named[0])
+    return made(*named[1:]) if named[1:] else made
 
 
 def _form(path: Path) -> tuple[Callable[..., None], Callable[[Path], tuple[str, dict[str, Any]]]]:

@@ -76,7 +76,7 @@ X = np.array([[1.0, 2.0], [2.0, -1.0], [0.5, 0.5]])
         ("teacher", lambda n: flow(PLAIN, n, [0.0, 1.0])),
         ("students", lambda n: critical_points(TwoLayer(n.hidden[None], None, n.bias, n.activation), PLAIN)),
         ("teacher", lambda n: critical_points(TwoLayer(n.hidden[None]), n)),
-        ("student", lambda n: is_condensed(n, PLAIN)),
+        ("students", lambda n: is_condensed(n, PLAIN)),
         ("network", lambda n: plane.kappa(n)),
         ("network", lambda n: plane.evaluate(n, X)),
         ("teacher", lambda n: plane.teacher_sectors(n)),
