@@ -141,7 +141,7 @@ def _product_attack(effort: Effort) -> Attack:
 def _sign_attack(effort: Effort) -> Attack:
     """The theorem itself: proved signs of all det M_i at random and near-degenerate angles."""
     rng = np.random.default_rng(64)
-    count, most = effort.count(2_500, 20_000), []
+    count, most = effort.count(1_000, 20_000), []
     for m in (3, 4, 5, 6):
         for family in (random_angles, near_degenerate_angles):
             most.append(ARC_COSINE.determinant_signs(family(rng, count // 2, m)).min(axis=1))

@@ -26,7 +26,7 @@ _TEACHER = TwoLayer([[1.0, 0.0]])
 def no_other_critical_point(effort: Effort, students: int, dimension: int = 2, seed: int = 0) -> Attack:
     """Search for a zero of the gradient with all students longer than 1e-3 and loss above 1e-9, by Levenberg-Marquardt from random starts."""
     rng = np.random.default_rng([seed, students, dimension])
-    starts = effort.count(200, 20_000)
+    starts = effort.count(120, 20_000)
     scale = 10 ** rng.uniform(-1, 0.5, (starts, 1, 1))
     teacher = TwoLayer(np.eye(1, dimension))
     found = critical_points(TwoLayer(scale * rng.standard_normal((starts, students, dimension))), teacher)

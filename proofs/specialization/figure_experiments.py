@@ -52,7 +52,7 @@ class _Ensemble:
 def _ensemble(effort: Effort) -> _Ensemble:
     quick = effort is Effort.QUICK
     polarities, factors = ((0.0, 2.0), (1, 5)) if quick else ((0.0, 0.5, 1.0, 1.5, 2.0, 2.5), FACTORS)
-    seeds, last = range(effort.count(4, 8)), effort.count(12, 100)
+    seeds, last = range(effort.count(3, 8)), effort.count(12, 100)
     record = range(last + 1) if quick else [*range(31), *range(32, 101, 4)]
     best, loss = [], []
     for factor in factors:
@@ -116,7 +116,7 @@ def _measured_five(effort: Effort) -> Outcome:
 
 def _start(effort: Effort) -> Outcome:
     d = Derivation()
-    seeds, last = range(effort.count(2, 8)), effort.count(8, 100)
+    seeds, last = range(effort.count(2, 8)), effort.count(6, 100)
     by_factor = {}
     for factor in (2, 10):
         students = stacked([students_of(20, factor, seeds, scale) for scale in (0.1, 1.0)])

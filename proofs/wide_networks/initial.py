@@ -61,8 +61,8 @@ def _concentration(effort: Effort) -> Outcome:
             abs(slope + 0.5) + half < 0.08,
             rf"H = {architecture.depth}, softplus, {sets} sets of six inputs, {networks} networks for each and each of the widths {', '.join(map(str, widths))}, drawn layer by layer: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ falls from {middle[0]:.3f} to {middle[-1]:.4f} (geometric means; largest {errors[:, 0].max():.2f} and {errors[:, -1].max():.3f}); slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.08.",
         )
-        layered = sampled_errors([architecture], 32, effort.count(80, 1000), inputs[:1])[:, 0]
-        whole = initial_errors([architecture], [32], effort.count(80, 1000))[:, 0, 0]
+        layered = sampled_errors([architecture], 32, effort.count(50, 1000), inputs[:1])[:, 0]
+        whole = initial_errors([architecture], [32], effort.count(50, 1000))[:, 0, 0]
         gap = np.log(layered).mean() - np.log(whole).mean()
         error = np.hypot(np.log(layered).std(ddof=1), np.log(whole).std(ddof=1)) / np.sqrt(len(layered))
         d.measurement(
@@ -105,7 +105,7 @@ def _fully_connected_growth(effort: Effort) -> Outcome:
             rf"{formula}, width {width}, {sets} sets of six inputs, {networks} networks each, cut at H = {depths[0]} to {depths[-1]}: relative errors $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ have medians {', '.join(f'{v:.3f}' for v in middle)} (worst {errors.max():.2f}), small enough for first order (medians below 0.2); over that of H = 1 they are {_by_layer(errors)}. From H = 2 on the factor a layer is $e^{{{slope:.3f}}}={np.exp(slope):.2f}$, 95% interval {np.exp(slope - half):.2f} to {np.exp(slope + half):.2f}, {between}; errors of the variance are multiplied by {predicted:.3f}.",
         )
     depths = list(range(1, 9))
-    values = _least_values(depths_of(fully, depths), _sets(fully, effort.count(8, 40)))
+    values = _least_values(depths_of(fully, depths), _sets(fully, effort.count(6, 40)))
     rate, half = slopes(np.array(depths[1:]), np.log(values[:, 1:]))
     d.measurement(
         "what is to be resolved",
@@ -150,7 +150,7 @@ def _least_eigenvalue_by_depth(effort: Effort) -> Outcome:
         bool(np.all(np.diff(scaled) > 0) and scaled[-1] < 1.25 * scaled[0]),
         rf"Softplus, $c_{{res}}=0.7$, H = {', '.join(map(str, depths))}: $H^2\lambda_{{\min}}(K^{{(H)}})$ = {', '.join(f'{v:.5f}' for v in scaled)}, rising to a limit.",
     )
-    sets = [unit_inputs(6, (3,), 100 + seed) for seed in range(effort.count(10, 100))]
+    sets = [unit_inputs(6, (3,), 100 + seed) for seed in range(effort.count(6, 100))]
     slope, half = slopes(np.log(depths[1:]), np.log(_least_values(residual, sets))[:, 1:])
     d.measurement(
         "other inputs",

@@ -126,7 +126,7 @@ def loose_bound(d: Derivation, architecture: FullyConnected | ResNet, effort: Ef
 
 def rate_of_least(d: Derivation, architecture: FullyConnected | ResNet, effort: Effort) -> tuple[float, float]:
     """The rate along the least eigenvector over the least eigenvalue: mean and half-width."""
-    ratios, loose, steps = rates_along_least(architecture, _WIDTHS[type(architecture)], effort.count(16, 100))
+    ratios, loose, steps = rates_along_least(architecture, _WIDTHS[type(architecture)], effort.count(12, 100))
     mean, half = (float(v) for v in mean_interval(ratios))
     d.measurement(
         "the rate along the least eigenvector",
@@ -143,7 +143,7 @@ def rate_of_least(d: Derivation, architecture: FullyConnected | ResNet, effort: 
 
 def small_steps(d: Derivation, architecture: FullyConnected | ResNet, effort: Effort) -> int:
     """The bound at the theorem's step size: the number of networks."""
-    n, worst, slow, taken = 3, [], effort.count(6, 30), 40
+    n, worst, slow, taken = 3, [], effort.count(4, 30), 40
     shape, plain = trained_shape(architecture), isinstance(architecture, FullyConnected)
     for seed in range(slow):
         x, network = unit_inputs(n, shape, seed), network_for(shape, architecture, 256, 9000 + seed)
@@ -197,7 +197,7 @@ def _holds(x: np.ndarray, y: np.ndarray, width: int, least: float, steps: int, s
 def _least_width(effort: Effort) -> Outcome:
     d = Derivation()
     counts = [16, 32, 64] if effort is Effort.QUICK else [16, 32, 64, 128]
-    sets, networks, steps = effort.count(4, 20), effort.count(3, 11), effort.count(30, 300)
+    sets, networks, steps = effort.count(4, 20), effort.count(3, 11), effort.count(20, 300)
     bounded, stable = least_widths(counts, sets, networks, steps)
     setting = rf"n = {', '.join(map(str, counts))} unit inputs in ten dimensions, H = 1, softplus, {sets} data sets each, {networks} networks for each of the widths 1, 2, 3, 4, 6, 8, 11, ..., {steps} steps of $1/\lambda_{{\max}}(G(0))$"
     d.measurement(

@@ -180,7 +180,7 @@ def _random_inputs(rng: np.random.Generator) -> np.ndarray:
 def _below_the_top(effort: Effort) -> Attack:
     rng = np.random.default_rng(391)
     errors, names = [], []
-    for _ in range(effort.count(4, 40)):
+    for _ in range(effort.count(3, 40)):
         for form in (closed_forms.ERF, closed_forms.COS, closed_forms.RELU):
             for depth in (2, 3, 4):
                 K = recursions.products(positive_definite._rational_inputs(rng, int(rng.integers(2, 6)), 3))
@@ -214,7 +214,7 @@ def _parts(effort: Effort) -> Attack:
 def _first_layer(effort: Effort) -> Attack:
     rng = np.random.default_rng(393)
     pivots, names = [], []
-    for _ in range(effort.count(8, 80)):
+    for _ in range(effort.count(4, 80)):
         for form in (closed_forms.ERF, closed_forms.COS, closed_forms.RELU):
             K = recursions.products(positive_definite._rational_inputs(rng, int(rng.integers(2, 6)), 3))
             found = cholesky_pivots(first_covariance_in_balls(form, K))
@@ -228,7 +228,7 @@ def _first_layer(effort: Effort) -> Attack:
 def _schur(effort: Effort) -> Attack:
     rng = np.random.default_rng(394)
     errors = []
-    for k in range(effort.count(600, 20_000)):
+    for k in range(effort.count(200, 20_000)):
         n = int(rng.integers(2, 7))
         A, B = (f @ f.T / n for f in (rng.standard_normal((n, n + (0, 2, -1)[k % 3])), rng.standard_normal((n, n))))
         if k % 4 == 0:

@@ -147,7 +147,7 @@ def trained(architecture: FullyConnected | ResNet, effort: Effort) -> WideRuns:
     `[-1, 1]^3`, the same r at all widths. At quick effort residual networks are fewer, too few for a law in the width."""
     if effort is Effort.QUICK and architecture != NETWORKS[0]:  # for bounds, not for laws
         return train(architecture, [64, 400], 6, 2, STEPS[type(architecture)])
-    widths = [64, 80, 400, 512] if effort is Effort.QUICK else [64, 96, 128, 256, 512, 1024]
+    widths = [64, 80, 320, 400] if effort is Effort.QUICK else [64, 96, 128, 256, 512, 1024]
     return train(architecture, widths, effort.count(20, 60), effort.count(6, 30), STEPS[type(architecture)])
 
 

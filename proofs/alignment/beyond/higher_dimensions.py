@@ -250,7 +250,7 @@ def _open_dimension(effort: Effort) -> Outcome:
         )
         parts.append(f"(d, m) = ({dimension}, {students})")
     return d.open(
-        f"Levenberg-Marquardt from {effort.count(200, 20_000)} Gaussian starts each (scales 0.1 to 3, seed 97) for {', '.join(parts)}: every critical point found has loss below 1e-9 or a student shorter than 1e-3"
+        f"Levenberg-Marquardt from {effort.count(120, 20_000)} Gaussian starts each (scales 0.1 to 3, seed 97) for {', '.join(parts)}: every critical point found has loss below 1e-9 or a student shorter than 1e-3"
     )
 
 
