@@ -61,8 +61,8 @@ def _concentration(effort: Effort) -> Outcome:
             abs(slope + 0.5) + half < 0.08,
             rf"H = {architecture.depth}, softplus, {sets} sets of six inputs, {networks} networks for each and each of the widths {', '.join(map(str, widths))}, drawn layer by layer: $|G^{{(H)}}(0)-K^{{(H)}}|_2/|K^{{(H)}}|_2$ falls from {middle[0]:.3f} to {middle[-1]:.4f} (geometric means; largest {errors[:, 0].max():.2f} and {errors[:, -1].max():.3f}); slope {slope:.3f}, 95% interval $\pm{half:.3f}$; expected $-\frac12$, interval included to 0.08.",
         )
-        layered = sampled_errors([architecture], 32, effort.count(50, 1000), inputs[:1])[:, 0]
-        whole = initial_errors([architecture], [32], effort.count(50, 1000))[:, 0, 0]
+        layered = sampled_errors([architecture], 32, effort.count(80, 1000), inputs[:1])[:, 0]
+        whole = initial_errors([architecture], [32], effort.count(80, 1000))[:, 0, 0]
         gap = np.log(layered).mean() - np.log(whole).mean()
         error = np.hypot(np.log(layered).std(ddof=1), np.log(whole).std(ddof=1)) / np.sqrt(len(layered))
         d.measurement(
