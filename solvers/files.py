@@ -21,6 +21,7 @@ from array_api_compat import is_array_api_obj, is_torch_array
 
 from alignmath import activations
 from alignmath.activations import Activation
+from alignmath.extras import needs
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer
 
 from .runs import Training, Trajectory
@@ -74,6 +75,7 @@ def load(path: str | Path, *, library: str = "numpy") -> Any:
             f"{path} has version {version!r}, and {_VERSION} is known; read it with the alignmath it is from"
         )
     if library == "torch":
+        needs("torch", "torch")
         import torch
 
         arrays = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -190,6 +192,7 @@ def _read_npz(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _write_safetensors(file: BinaryIO, arrays: Mapping[str, np.ndarray], header: str) -> None:
+    needs("safetensors", "torch")
     from safetensors import SafetensorError
     from safetensors.numpy import save as as_bytes
 
@@ -202,6 +205,7 @@ def _write_safetensors(file: BinaryIO, arrays: Mapping[str, np.ndarray], header:
 
 
 def _read_safetensors(path: Path) -> tuple[str, dict[str, Any]]:
+    needs("safetensors", "torch")
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as stored:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alignmath.arrays import Array, as_number, as_order
+from alignmath.extras import needs
 from alignmath.networks import TwoLayer
 
 if TYPE_CHECKING:
@@ -235,6 +236,7 @@ def as_device(device: Any, home: torch.device) -> torch.device:
     >>> as_device("cpu", torch.device("meta")), as_device(None, torch.device("meta"))
     (device(type='cpu'), device(type='meta'))
     """
+    needs("torch", "torch")
     import torch
 
     if device is None:
@@ -254,6 +256,7 @@ def as_dtype(dtype: Any, like: Any) -> torch.dtype:
     >>> as_dtype("float32", np.zeros(1)), as_dtype(None, np.zeros(1))
     (torch.float32, torch.float64)
     """
+    needs("torch", "torch")
     import torch
 
     known = {"float32": torch.float32, "float64": torch.float64}

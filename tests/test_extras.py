@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from alignmath.extras import needs
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_needs_returns_the_module_asked_for():
@@ -27,3 +32,29 @@ def test_an_error_inside_an_installed_library_passes_unchanged(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         needs("half_installed", "some")
+
+
+OPTIONAL = {
+    "torch": "torch",
+    "safetensors": "torch",
+    "cvxpy": "convex",
+    "jinja2": "report",
+    "latex2mathml": "report",
+    "PIL": "report",
+    "pylatexenc": "report",
+    "matplotlib": "figures",
+    "sklearn": "images",
+}
+"""Libraries that the core does without, and the extra that brings each."""
+
+
+def test_each_extra_brings_the_libraries_it_is_named_for():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    core = settings["options"]["install_requires"]
+    names = {"PIL": "pillow", "sklearn": "scikit-learn"}
+    for library, extra in OPTIONAL.items():
+        name = names.get(library, library)
+        assert re.search(rf"^{name} ", settings["options.extras_require"][extra], re.MULTILINE), library
+        assert not re.search(rf"^{name} ", core, re.MULTILINE)
+        assert extra in settings["options.extras_require"]["all"]

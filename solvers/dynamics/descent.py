@@ -25,6 +25,7 @@ from alignmath.arrays import (
     keep_freed_memory,
     polar,
 )
+from alignmath.extras import needs
 from alignmath.networks import TwoLayer
 from alignmath.population import neurons as formulas
 
@@ -84,6 +85,7 @@ def descend(
     Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
     diverges or has a student collapse is stopped and reported in `status`; the others are not disturbed.
     """
+    needs("torch", "torch")
     import torch
 
     started = clock.perf_counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alignmath.arrays import as_floating, is_torch_array
+from alignmath.extras import needs
 
 from .random_networks import WideNetwork, as_columns, passages
 
@@ -64,6 +65,7 @@ def grams(network: WideNetwork, x: Any, other: Any = None) -> torch.Tensor:
     >>> tuple(G.shape), bool(abs(G[1].numpy() / gram(x, architecture) - 1).max() < 0.2)  # G^(2) and its limit
     ((3, 3, 3), True)
     """
+    needs("torch", "torch")
     one = passages(network, as_columns(network, x, "x"))[1]
     two = one if other is None else passages(network, as_columns(network, other, "other"))[1]
     return of_layers(network, one, two)
@@ -82,6 +84,7 @@ def empirical_tangent(module: Any, x: Any, other: Any = None) -> torch.Tensor:
     >>> empirical_tangent(line, [[1.0, 2.0], [0.0, 3.0]]).tolist()  # x . y + 1
     [[6.0, 7.0], [7.0, 10.0]]
     """
+    needs("torch", "torch")
     import torch
 
     parameters = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}

@@ -11,6 +11,7 @@ import numpy as np
 from alignmath.architectures import Architecture
 from alignmath.architectures.named import as_architecture
 from alignmath.arrays import as_floating, as_generator, as_order, is_torch_array
+from alignmath.extras import needs
 
 from ...runs import as_device, as_dtype
 
@@ -85,6 +86,7 @@ def random_network(
     >>> [tuple(W.shape) for W in network.weights], tuple(network.output.shape)
     ([(20, 9), (20, 60)], (20, 8))
     """
+    needs("torch", "torch")
     import torch
 
     a = as_architecture(architecture)
