@@ -40,6 +40,13 @@ def save(path: str | Path, value: TwoLayer | DeepReLU | ConvReLU | Trajectory | 
     path: ends in `.npz` or `.safetensors`; its folder exists. A file there is replaced in one move: whoever reads it
     sees the old one or the new one, whole. Tensors are written without their gradients and device. Raises `ValueError`
     for other suffixes and values.
+
+    >>> import tempfile
+    >>> from alignmath.networks import planar
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/teacher.npz", planar([0.0]))
+    ...     load(f"{folder}/teacher.npz").hidden
+    array([[1., 0.]])
     """
     path = Path(path)
     write, _ = _form(path)
@@ -54,6 +61,13 @@ def load(path: str | Path, *, library: str = "numpy") -> Any:
     """What `save` wrote at `path`, with NumPy arrays, or torch tensors on the CPU for the library "torch".
 
     Raises `ValueError` for files that are damaged, of another origin, or of a later version.
+
+    >>> import tempfile
+    >>> from alignmath.networks import planar
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/teacher.npz", planar([0.0]))
+    ...     load(f"{folder}/teacher.npz").hidden
+    array([[1., 0.]])
     """
     path = Path(path)
     _, read = _form(path)
@@ -91,6 +105,13 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file under another name, and give it its own when it is on the disk; a failure leaves what there was.
 
     write: writes the content to the open file it is given.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "note.txt"
+    ...     replace_file(path, lambda file: file.write(b"whole"))
+    ...     path.read_bytes()
+    b'whole'
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
     try:

@@ -123,6 +123,12 @@ class Trajectory(Run):
     - stopped: `(...)`, the step or time at which each run ended.
     - status: `(...)`, numbers of `RunStatus`.
     - seconds: float, wall time.
+
+    >>> from alignmath.networks import planar
+    >>> from solvers import descend
+    >>> run = descend(planar([0.5, 1.0]), planar([0.0]), 0.5, 100, record=[0, 10, 100])
+    >>> run.time, run.hidden.shape, run.students.hidden.shape
+    (array([  0,  10, 100]), (3, 2, 2), (2, 2))
     """
 
     time: Array
@@ -147,6 +153,12 @@ class CriticalPoints(Run):
       than the length of collapse, FINISHED where the steps ran out.
     - steps: int, how many were taken.
     - seconds: float, wall time.
+
+    >>> from alignmath.networks import gaussian_weights, planar
+    >>> from solvers import critical_points
+    >>> search = critical_points(gaussian_weights(1, 2, seed=0, batch=(20,)), planar([0.0]))
+    >>> search.students.hidden.shape, bool(search.loss[search.converged].max() < 1e-12)
+    ((20, 1, 2), True)
     """
 
     students: TwoLayer
@@ -174,6 +186,13 @@ class Training(Run):
     - stopped: `(...)`, the steps taken; of a diverged run the number, from 0, of the step whose loss was the first not
       to be finite.
     - seconds: float, wall time of this call.
+
+    >>> from alignmath.networks import random_student, random_teacher
+    >>> from solvers import SGD, Gaussian, train
+    >>> teacher = random_teacher((4, 2, 1), seed=0)
+    >>> runs = train(random_student(teacher, 2, seed=1, batch=(3,)), teacher, Gaussian(4, samples=64), epochs=2)
+    >>> runs.loss.shape, runs.diverged
+    ((3, 2), [])
     """
 
     epochs: Array

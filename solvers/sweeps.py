@@ -110,7 +110,11 @@ class Sweep(Run):
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a sweep: `sweep` is what was finished."""
+    """Ctrl-C during a sweep: `sweep` is what was finished.
+
+    >>> issubclass(SweepInterrupted, KeyboardInterrupt)
+    True
+    """
 
     def __init__(self, partial: Sweep) -> None:
         super().__init__(partial.advice)

@@ -392,7 +392,13 @@ def _outer(u: Array, v: Any, like: Array) -> Array:
 
 
 class Architecture:
-    """What `alignmath.kernels` and `solvers.dynamics.wide_networks` take: a network that ends in one output."""
+    """What `alignmath.kernels` and `solvers.dynamics.wide_networks` take: a network that ends in one output.
+
+    >>> from alignmath.activations import RELU
+    >>> from alignmath.architectures import FullyConnected
+    >>> isinstance(FullyConnected(2, RELU), Architecture)
+    True
+    """
 
     @property
     def serial(self) -> Serial:

@@ -84,6 +84,12 @@ def descend(
 
     Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
     diverges or has a student collapse is stopped and reported in `status`; the others are not disturbed.
+
+    >>> from alignmath.networks import gaussian_weights, planar
+    >>> students = gaussian_weights(5, 2, seed=0, batch=(100,))
+    >>> runs = descend(students, planar([0.0]), 0.5, 200)
+    >>> runs.hidden.shape, bool(runs.final_loss.max() < 1e-4)
+    ((2, 100, 5, 2), True)
     """
     needs("torch", "torch")
     import torch
@@ -280,7 +286,7 @@ def _measured(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> dict[
 
 
 def flow(
-    student: TwoLayer,
+    students: TwoLayer,
     teacher: TwoLayer,
     times: Any,
     *,
@@ -289,12 +295,17 @@ def flow(
     absolute_tolerance: float = 1e-12,
     train_output: bool = False,
 ) -> Trajectory:
-    """Gradient flow `dw/dt = -gradient` of one student, by SciPy's `solve_ivp`, at the increasing `times (K,)` from
+    """Gradient flow `dw/dt = -gradient` of one network, by SciPy's `solve_ivp`, at the increasing `times (K,)` from
     time `times[0]`.
 
-    student, teacher: single NumPy networks. method: any of SciPy's; "LSODA" suits long times. The flow stops
+    students, teacher: single NumPy networks. method: any of SciPy's; "LSODA" suits long times. The flow stops
     where a student's length falls to 1e-12 of its teacher's scale (status COLLAPSED), for there the gradient ends;
     later times keep that state. Raises `ValueError` for bad input and `ArithmeticError` if the stepper fails.
+
+    >>> from alignmath.networks import planar
+    >>> run = flow(planar([0.5, 1.0]), planar([0.0]), [0, 10, 100])
+    >>> run.loss.shape, bool(run.final_loss < 1e-4)
+    ((3,), True)
     """
     from scipy.integrate import solve_ivp
 
@@ -304,19 +315,19 @@ def flow(
         raise ValueError(f"times has shape {times.shape}; expected one increasing sequence of at least two times")
     relative_tolerance = as_number(relative_tolerance, "relative_tolerance", above=True)
     absolute_tolerance = as_number(absolute_tolerance, "absolute_tolerance", above=True)
-    if not (isinstance(student.hidden, np.ndarray) and isinstance(teacher.hidden, np.ndarray)):
+    if not (isinstance(students.hidden, np.ndarray) and isinstance(teacher.hidden, np.ndarray)):
         raise ValueError("flow works on NumPy networks; convert the weights, or use descend")
-    if student.batch or teacher.batch:
+    if students.batch or teacher.batch:
         raise ValueError(
-            f"flow follows one run; the batches are {student.batch} and {teacher.batch}. Use descend, or a loop"
+            f"flow follows one run; the batches are {students.batch} and {teacher.batch}. Use descend, or a loop"
         )
-    population.gradient(student, teacher)
-    m, d = student.width, student.dimension
+    population.gradient(students, teacher)
+    m, d = students.width, students.dimension
     teachers, teacher_output = np.asarray(teacher.hidden).T, -np.asarray(teacher.output)
-    floor = 1e-12 * max(float(np.max(np.abs(teachers))), float(np.max(np.abs(student.hidden))))
+    floor = 1e-12 * max(float(np.max(np.abs(teachers))), float(np.max(np.abs(students.hidden))))
 
     def unpack(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        output = state[m * d :] if train_output else np.asarray(student.output)
+        output = state[m * d :] if train_output else np.asarray(students.output)
         return np.concatenate([state[: m * d].reshape(m, d).T, teachers], axis=1), np.concatenate(
             [output, teacher_output]
         )
@@ -333,7 +344,7 @@ def flow(
     # solve_ivp reads these attributes of its event functions
     shortest.terminal, shortest.direction = True, -1  # type: ignore[attr-defined]
     start = np.concatenate(
-        [np.ravel(student.hidden), np.asarray(student.output)] if train_output else [np.ravel(student.hidden)]
+        [np.ravel(students.hidden), np.asarray(students.output)] if train_output else [np.ravel(students.hidden)]
     )
     solution = solve_ivp(
         slope,

@@ -3,7 +3,7 @@
 
 Answers carry their certificate: `MinNormSolution.dual` holds multipliers that prove the norm minimal; the closed form
 of the paper's theorem is `alignmath.plane.dual_certificate`. One method a module: `node_values` and `node_program` in
-the plane, `lifting` in any dimension; `samples` checks the data, and `neurons` makes networks of the answers. SciPy,
+the plane, `lifting` in any dimension; `samples` checks the data, and `merging` makes networks of the answers. SciPy,
 HiGHS and cvxpy are imported when a solver runs.
 """
 

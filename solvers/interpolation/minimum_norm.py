@@ -24,7 +24,7 @@ from alignmath.plane.rational import exact_lower_bound
 
 from ..runs import as_tolerance
 from .lifting import lifted
-from .neurons import polished
+from .merging import polished
 from .node_values import NodeSolution, solve_nodes, worth_keeping
 from .samples import checked_plane, checked_samples, checked_space, peak_size
 from .solution import MinNormSolution, NotCertified, SolutionStatus, balanced

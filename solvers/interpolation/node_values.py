@@ -18,7 +18,7 @@ import numpy as np
 
 from alignmath.plane.folding import EXTENDED, Folded
 
-from .neurons import Masses, Neurons, merged, shared
+from .merging import Masses, Neurons, merged, shared
 from .node_program import NodeProgram, two_pairs
 from .solution import NotCertified
 
