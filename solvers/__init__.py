@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from . import runs as runs
     from . import sweeps as sweeps
     from .dynamics.descent import descend as descend
-    from .dynamics.descent import flow as flow
+    from .dynamics.gradient_flow import flow as flow
     from .dynamics.training import SGD as SGD
     from .dynamics.training import Adam as Adam
     from .dynamics.training import Gaussian as Gaussian
@@ -48,7 +48,8 @@ else:
     __getattr__, __dir__, __all__ = open_door(
         __name__,
         {
-            "dynamics.descent": ["descend", "flow"],
+            "dynamics.descent": ["descend"],
+            "dynamics.gradient_flow": ["flow"],
             "dynamics.training": ["SGD", "Adam", "Gaussian", "Measures", "Sphere", "Uniform", "train"],
             "dynamics.wide_networks": ["follow", "linearised", "random_network"],
             "files": ["load", "save"],

@@ -15,7 +15,7 @@ import numpy as np
 
 from alignmath.arrays import Array, as_number, as_order
 from alignmath.extras import needs
-from alignmath.networks import TwoLayer
+from alignmath.networks import DeepReLU, TwoLayer
 
 if TYPE_CHECKING:
     import torch
@@ -116,13 +116,21 @@ class Trajectory(Run):
     """Runs of gradient descent or flow, at the K moments asked for; `...` is the shape of the batch of runs.
 
     - time: `(K,)`, steps of descent or times of flow.
-    - hidden, output: `(K, ..., m, d)` and `(K, ..., m)`, the weights; a run that has stopped keeps its last ones.
+    - hidden, output: `(K, ..., m, d)` and `(K, ..., m)`, for outputs in R^C `(K, ..., C, m)`, the weights; a run that
+      has stopped keeps its last ones.
     - loss, gradient_norm: `(K, ...)`; these four are None where not kept.
     - students: the networks at the end, a batch `(...)`.
     - final_loss, final_gradient_norm: `(...)`, theirs.
     - stopped: `(...)`, the step or time at which each run ended.
-    - status: `(...)`, numbers of `RunStatus`.
+    - evaluations: int, of the gradient, by the stepper of a flow; None for descent.
+    - status: `(...)`, numbers of `RunStatus`; of a flow, which is one run, the member.
     - seconds: float, wall time.
+
+    >>> from alignmath import TwoLayer
+    >>> from solvers import flow
+    >>> run = flow(TwoLayer([[0.6, 0.8]]), TwoLayer([[1.0, 0.0]]), [0.0, 1.0, 50.0])
+    >>> run.history.batch, run.correlations(run.students).shape
+    ((3,), (3, 1, 1))
 
     >>> from alignmath.networks import planar
     >>> from solvers import descend
@@ -136,10 +144,33 @@ class Trajectory(Run):
     output: Array
     loss: Array
     gradient_norm: Array
-    students: TwoLayer
+    students: Any
     final_loss: Array
     final_gradient_norm: Array
     stopped: Array
+    evaluations: int | None = None
+
+    @property
+    def history(self) -> TwoLayer | DeepReLU:
+        """The students at all moments, a batch `(K, ...)`; `ValueError` where the weights were not kept."""
+        if self.hidden is None or self.output is None:
+            raise ValueError('the weights were not kept; keep "hidden" and "output"')
+        if isinstance(self.students, TwoLayer):
+            return TwoLayer(self.hidden, self.output)
+        return DeepReLU((self.hidden, self.output))
+
+    def correlations(self, teacher: TwoLayer | DeepReLU) -> Array:
+        """The exact correlation, over Gaussian inputs, of each of the teacher's M nodes with every student node:
+        `(K, ..., M, m)`, see `specialization.relu_correlation`; `specialization.covered` and `mean_best` take it.
+
+        teacher: one network, or a batch that broadcasts. Raises `ValueError` for nodes of length 0.
+        """
+        from alignmath.gaussian import angle
+        from alignmath.specialization import relu_correlation
+
+        own = self.history
+        hidden, other = (net.hidden if isinstance(net, TwoLayer) else net.weights[0] for net in (own, teacher))
+        return relu_correlation(angle(other[..., :, None, :], hidden[..., None, :, :]))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,7 +11,8 @@ import torch
 from alignmath import TwoLayer, population
 from alignmath.arrays import SUM_BLOCK, fixed_order_sum
 from alignmath.networks import gaussian_weights
-from solvers.dynamics.descent import descend, flow
+from solvers.dynamics.descent import descend
+from solvers.dynamics.gradient_flow import flow
 from solvers.runs import RunStatus
 
 TEACHER = TwoLayer([[1.0, 0.0]])
@@ -182,7 +183,7 @@ def test_flow_starts_from_a_tiny_student_that_grows():
 
 def test_flow_ends_where_a_student_shrinks_to_nothing():
     opposite = TwoLayer([[-1.0, 0.0]])  # it keeps its direction and decays like exp(-t/2)
-    found = flow(opposite, TEACHER, np.linspace(0, 100, 11))
+    found = flow(opposite, TEACHER, np.linspace(0, 100, 11), absolute_tolerance=1e-15)
     assert found.status == RunStatus.COLLAPSED
     assert found.stopped == pytest.approx(2 * math.log(1e12), rel=1e-3)
     assert len(found.hidden) == 11

@@ -12,7 +12,8 @@ from alignmath import TwoLayer, plane, population
 from alignmath.activations import ERF, GELU, STEP, TANH
 from alignmath.networks import as_deep, gaussian_weights, orthonormal, planar, regular_polygon
 from alignmath.specialization import is_condensed
-from solvers.dynamics.descent import descend, flow
+from solvers.dynamics.descent import descend
+from solvers.dynamics.gradient_flow import flow
 from solvers.dynamics.training import Gaussian, train
 from solvers.interpolation.recovery import is_recoverable
 from solvers.landscape import critical_points

@@ -37,6 +37,7 @@ PUBLIC = [
         f"solvers.{name}"
         for name in [
             "dynamics.descent",
+            "dynamics.gradient_flow",
             "dynamics.training",
             "dynamics.wide_networks",
             "files",

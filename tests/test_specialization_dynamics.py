@@ -107,8 +107,8 @@ def scaled(factor: float) -> Callable[..., Callable[..., Any]]:
 
 def unbalanced(original: Callable[..., Any]) -> Callable[..., Any]:
     def flow(*args: Any, **options: Any) -> Any:
-        hidden, fan_out = original(*args, **options).students.weights
-        return SimpleNamespace(students=DeepReLU((hidden, 1.0001 * fan_out)))
+        run = original(*args, **options)
+        return SimpleNamespace(hidden=run.hidden, output=1.0001 * run.output)
 
     return flow
 
@@ -120,7 +120,7 @@ def teachers_exchanged(original: Callable[..., Any]) -> Callable[..., Any]:
 ALTERED: list[tuple[str, Any, str, Callable[..., Any], str]] = [
     ("the code's gradient", weight_dynamics.population, "gradient", scaled(1.001), "specialization.eq5"),
     ("a quadrature", weight_dynamics, "planar_mean", scaled(1.001), "specialization.eq5"),
-    ("a flow off balance", balanced, "population_flow", unbalanced, "specialization.eq8.mended"),
+    ("a flow off balance", balanced.gradient_flow, "flow", unbalanced, "specialization.eq8.mended"),
     ("the code's gradient in the remainder", early_growth.population, "gradient", scaled(1.3), "specialization.beyond.strong_first"),
     ("weak teachers first", early_growth, "covered", teachers_exchanged, "specialization.beyond.strong_first.measured"),
     ("a sum for a difference", formulas, "difference_rate", lambda f: lambda h, k, S: (k - h) * (h - k + S), "specialization.thm7.measured"),

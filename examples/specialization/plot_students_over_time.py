@@ -35,9 +35,7 @@ def compute(quick: bool = False, state: Path | None = None) -> dict[str, np.ndar
         epochs=epochs, record=range(epochs + 1), measures=Measures([node_correlations], samples=1_000 if quick else 10_000), samples=samples,
         checkpoint=state / "students" if state else None,
     )  # fmt: skip
-    flows = [
-        flow_of(_NODES, 1.0, _FACTOR, seed, list(range(epochs + 1)), samples=samples).correlations for seed in seeds
-    ]
+    flows = [flow_of(_NODES, 1.0, _FACTOR, seed, list(range(epochs + 1)), samples=samples)[1] for seed in seeds]
     return {
         "epochs": runs.epochs,
         "correlation": np.moveaxis(runs.measured["node_correlations"], 1, 0),

@@ -31,8 +31,10 @@ def polarity_flows(quick: bool, state: Path | None = None) -> dict[str, np.ndarr
             with np.load(file) as stored:
                 curves = dict(stored)
         else:
-            flow = flow_of(20, polarity, factor, seed, epochs, samples=QUICK_SAMPLES if quick else SAMPLES)
-            curves = {"best": flow.correlations.max(axis=-1), "loss": flow.loss}
+            flow, correlations = flow_of(
+                20, polarity, factor, seed, epochs, samples=QUICK_SAMPLES if quick else SAMPLES
+            )
+            curves = {"best": correlations.max(axis=-1), "loss": flow.loss}
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(file, **curves)

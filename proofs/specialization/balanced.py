@@ -6,7 +6,7 @@ import numpy as np
 import sympy as sp
 
 from alignmath.networks import DeepReLU
-from solvers.dynamics.vector_flow import population_flow
+from solvers.dynamics import gradient_flow
 
 from ..engine.attacks import errors_below
 from ..engine.claims import Attack, Claim, Effort, Outcome, Verdict
@@ -128,15 +128,9 @@ def _balance_attack(effort: Effort) -> Attack:
         hidden, fan_out = rng.standard_normal((m, dimension)), rng.standard_normal((outputs, m))
         fan_out *= np.linalg.norm(hidden, axis=1) / np.linalg.norm(fan_out, axis=0)
         teacher = DeepReLU((rng.standard_normal((teachers, dimension)), rng.standard_normal((outputs, teachers))))
-        flow = population_flow(
-            DeepReLU((hidden, fan_out)),
-            teacher,
-            np.linspace(0, 10, 6),
-            relative_tolerance=1e-10,
-            absolute_tolerance=1e-12,
-        )
-        lengths = np.linalg.norm(flow.students.weights[0], axis=-1)
-        errors.append(np.max(np.abs(lengths - np.linalg.norm(flow.students.weights[1], axis=-2)) / (1 + lengths)))
+        run = gradient_flow.flow(DeepReLU((hidden, fan_out)), teacher, np.linspace(0, 10, 6), train_output=True)
+        lengths = np.linalg.norm(run.hidden, axis=-1)
+        errors.append(np.max(np.abs(lengths - np.linalg.norm(run.output, axis=-2)) / (1 + lengths)))
     return errors_below("flows of random balanced networks to time 10, seed 611: relative imbalance", errors, 1e-7)
 
 

@@ -13,7 +13,7 @@ from alignmath import population
 from alignmath.gaussian import angle, relu_moment
 from alignmath.networks import DeepReLU
 from alignmath.specialization import covered
-from solvers.dynamics.vector_flow import population_flow
+from solvers.dynamics.gradient_flow import flow
 
 from ..alignment import formulas as kernel
 from ..engine.attacks import none_below
@@ -172,8 +172,15 @@ def _measured(effort: Effort) -> Outcome:
     times, first, ordered = np.linspace(0, 200, 201), 0, []
     for _ in range(runs):
         teacher = strengths_in_order(rng, teachers, (8, 6), 1.0)
-        flow = population_flow(small_student(rng, 20, (8, 6), 1e-3), teacher, times, relative_tolerance=1e-6)
-        seen = np.asarray(covered(flow.correlations))
+        run = flow(
+            small_student(rng, 20, (8, 6), 1e-3),
+            teacher,
+            times,
+            train_output=True,
+            relative_tolerance=1e-6,
+            absolute_tolerance=1e-9,
+        )
+        seen = np.asarray(covered(run.correlations(teacher)))
         when = np.where(seen.any(axis=0), times[np.argmax(seen, axis=0)], np.inf)
         first += bool(when[0] == when.min())
         ordered.append(when[:-1] <= when[1:])

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from alignmath.networks import DeepReLU, random_student, random_teacher
+from solvers.dynamics.gradient_flow import flow
 from solvers.dynamics.training import SGD, Gaussian, train
-from solvers.dynamics.vector_flow import PopulationFlow, population_flow
-from solvers.runs import Training
+from solvers.runs import Training, Trajectory
 
 __all__ = [
     "DEVIATION",
@@ -104,8 +104,9 @@ def flow_of(
     samples: int = SAMPLES,
     scale: float = START,
     tolerance: float = 1e-5,
-) -> PopulationFlow:
-    """The gradient flow on the population that a run of `train_pairs` follows, at these epochs; without the biases, which stay near 0."""
+) -> tuple[Trajectory, np.ndarray]:
+    """The gradient flow on the population that a run of `train_pairs` follows, at these epochs; without the biases, which stay near 0. And the
+    correlations `(K, M, m)` of its nodes with the teacher's."""
     student, teacher = (
         DeepReLU(tuple(w[0] for w in network.weights))
         for network in (
@@ -116,12 +117,14 @@ def flow_of(
     times = (
         np.array(epochs) * (samples // 16) * RATE * 2 / OUTPUTS
     )  # a step of SGD is RATE 2/C of the flow of equation (2)
-    return population_flow(
+    run = flow(
         student,
         teacher,
         times,
         scale=DEVIATION,
+        train_output=True,
         method="RK23",
         relative_tolerance=tolerance,
         absolute_tolerance=tolerance / 100,
     )
+    return run, run.correlations(teacher)

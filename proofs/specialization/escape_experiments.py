@@ -6,7 +6,7 @@ import numpy as np
 
 from alignmath import gaussian
 from alignmath.networks import TwoLayer
-from solvers.dynamics.descent import flow
+from solvers.dynamics.gradient_flow import flow
 
 from ..engine.claims import Claim, Effort, Outcome, Verdict
 from ..engine.derivation import Derivation

@@ -149,7 +149,7 @@ def _students(effort: Effort) -> tuple[np.ndarray, np.ndarray]:
     seeds, last = range(effort.count(3, 8)), effort.count(12, 40)
     measures = Measures([node_correlations], samples=2_000)
     runs = train_pairs(10, 1.0, 2, seeds, epochs=last, record=range(last + 1), measures=measures)
-    return runs.measured["node_correlations"], flow_of(10, 1.0, 2, 0, list(range(last + 1))).correlations
+    return runs.measured["node_correlations"], flow_of(10, 1.0, 2, 0, list(range(last + 1)))[1]
 
 
 def _text_six(effort: Effort) -> Outcome:
@@ -215,7 +215,7 @@ def _measured_seven(effort: Effort) -> Outcome:
     places = np.flatnonzero(np.isin(e.epochs, listed))
     apart = {}
     for k in shown:
-        flow = flow_of(20, e.polarities[k], 5, 0, listed).correlations.max(axis=-1)
+        flow = flow_of(20, e.polarities[k], 5, 0, listed)[1].max(axis=-1)
         apart[e.polarities[k]] = float(np.median(np.abs(e.best[k, width, 0, places] - flow)))
     d.measurement(
         "the gradient flow",

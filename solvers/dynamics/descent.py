@@ -1,8 +1,8 @@
-"""Gradient descent and gradient flow on the population loss (alignment paper, Sections 2 and 3).
+"""Gradient descent on the population loss, or on that of a sample (alignment paper, Sections 2 and 3): `descend`.
 
-`descend` advances thousands of independent runs together in torch: the runs lie along the last, contiguous axis and
-every operation is elementwise over them, so that a run's weights do not depend, to the bit, on which others share
-its batch. `flow` integrates a single run of `dw/dt = -gradient` with SciPy's steppers.
+It advances thousands of independent runs together in torch: the runs lie along the last, contiguous axis and every
+operation is elementwise over them, so that a run's weights do not depend, to the bit, on which others share its batch.
+`gradient_flow` has its limit of small steps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from alignmath import population
 from alignmath.arrays import (
     SUM_BLOCK,
     as_floating,
-    as_number,
     as_order,
     broadcast_batches,
     fixed_order_sum,
@@ -26,7 +25,7 @@ from alignmath.arrays import (
     polar,
 )
 from alignmath.extras import needs
-from alignmath.networks import TwoLayer
+from alignmath.networks import TwoLayer, require_plain
 from alignmath.population import neurons as formulas
 
 from ..runs import RunStatus, Trajectory, as_device, as_moments, as_steps, as_tolerance, progress_bar
@@ -34,7 +33,7 @@ from ..runs import RunStatus, Trajectory, as_device, as_moments, as_steps, as_to
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["descend", "flow"]
+__all__ = ["descend"]
 
 _KEPT = ("hidden", "output", "loss", "gradient_norm")
 _BLOCK = 1 << 18
@@ -74,106 +73,128 @@ def descend(
 ) -> Trajectory:
     """Take `steps` steps `w <- w - learning_rate * gradient` with every student network of the batch at once, in torch.
 
-    students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind. teacher: one network, or a
-    batch that broadcasts. learning_rate: a number, or `(...)`, one for each run. record: the steps at which to keep
-    what `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the first and the last.
-    gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every`, or the last step, at
-    which its gradient norm or its loss is at most this (0: never); `record` has no part in it. train_output: train the
-    output weights too. x: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run
-    then depend on its batch). device: where torch computes; by default where the students are.
+    - students: networks `(..., m, d)`, NumPy or torch; the result is of the same kind
+    - teacher: one network, or a batch that broadcasts
+    - learning_rate: a number, or `(...)`, one for each run
+    - record: the steps at which to keep what `keep` names ("hidden", "output", "loss", "gradient_norm"); by default the
+      first and the last
+    - gradient_tolerance, loss_tolerance: a run stops at the first multiple of `check_every`, or the last step, at which
+      its gradient norm or its loss is at most this (0: never); `record` has no part in it
+    - train_output: train the output weights too
+    - x: a sample `(n, d)` to take the place of the Gaussian expectation (the last bits of a run then depend on its
+      batch)
+    - device: where torch computes; by default where the students are
+    - progress: a bar on stderr
 
-    Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient. A run that
-    diverges or has a student collapse is stopped and reported in `status`; the others are not disturbed.
+    Raises `ValueError` for bad input, among it students of length 0, where the loss has no gradient, and `ImportError`
+    without torch. A run that diverges or has a student collapse is stopped and reported in `status`; the others are not
+    disturbed.
 
-    >>> from alignmath.networks import gaussian_weights, planar
-    >>> students = gaussian_weights(5, 2, seed=0, batch=(100,))
-    >>> runs = descend(students, planar([0.0]), 0.5, 200)
-    >>> runs.hidden.shape, bool(runs.final_loss.max() < 1e-4)
-    ((2, 100, 5, 2), True)
+    >>> from alignmath.networks import gaussian_weights
+    >>> runs = descend(gaussian_weights(5, 2, seed=0, batch=(100,)), TwoLayer([[1.0, 0.0]]), 0.5, 200)
+    >>> runs.students.hidden.shape, bool((runs.loss[1] < 0.01 * runs.loss[0]).all())
+    ((100, 5, 2), True)
     """
     needs("torch", "torch")
     import torch
 
     started = clock.perf_counter()
     steps = as_steps(steps)
-    check_every = as_order(check_every, "check_every", least=1, most=10**9)
-    gradient_tolerance = as_tolerance(gradient_tolerance, "gradient_tolerance", zero=True)
-    loss_tolerance = as_tolerance(loss_tolerance, "loss_tolerance", zero=True)
     moments = as_moments(record, steps)
     keep = (keep,) if isinstance(keep, str) else keep
     unknown = set(keep) - set(_KEPT)
     if unknown:
         raise ValueError(f"keep names {sorted(unknown)}; expected some of {list(_KEPT)}")
+    for network, name in ((students, "students"), (teacher, "teacher")):
+        require_plain(network, name)
     population.gradient(students, teacher)  # the networks fit, and the gradient exists at the start
-    batch = broadcast_batches(students=students.batch, teacher=teacher.batch)
-    runs = math.prod(batch)
-    is_torch = isinstance(students.hidden, torch.Tensor)
-    home = students.hidden.device if is_torch else torch.device("cpu")
-    device = as_device(device, home)
-
-    def load(array: Any, *core: int) -> torch.Tensor:
-        """The array on the device, `(*core, runs)`, contiguous."""
-        owned = array if isinstance(array, torch.Tensor) else np.array(array)
-        tensor = torch.as_tensor(owned, device=device).detach().broadcast_to((*batch, *core))
-        return tensor.reshape((runs, *core)).movedim(0, -1)
-
-    m, n, d = students.width, students.width + teacher.width, students.dimension
-    hidden = torch.cat([load(net.hidden, net.width, d) for net in (students, teacher)])
-    neurons = hidden.movedim(1, 0).contiguous()
-    signed = torch.cat([load(students.output, m), -load(teacher.output, n - m)])
-    rates = load(_checked_rate(learning_rate, batch)).to(neurons.dtype)
-    if x is not None:
-        x = torch.as_tensor(as_floating(x, "x", least_ndim=2), device=device).to(neurons.dtype)
-        if x.ndim != 2 or x.shape[1] != d:
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {d}), one input a row")
-
-    size = runs if device.type != "cpu" else max(64, _BLOCK // (m * n))
-    starts = range(0, runs, size)
-    if device.type == "cpu":
-        keep_freed_memory()
-    bar = progress_bar(progress, len(starts) * steps, "step", "descent")
+    runs = _Runs(students, teacher, device)
+    rates, x = runs.load(_checked_rate(learning_rate, runs.batch)).to(runs.neurons.dtype), runs.sample(x)
     plan = _Plan(
         steps=steps,
         moments=frozenset(moments),
-        check_every=check_every,
-        gradient_tolerance=gradient_tolerance,
-        loss_tolerance=loss_tolerance,
+        check_every=as_order(check_every, "check_every", least=1, most=10**9),
+        gradient_tolerance=as_tolerance(gradient_tolerance, "gradient_tolerance", zero=True),
+        loss_tolerance=as_tolerance(loss_tolerance, "loss_tolerance", zero=True),
         train_output=train_output,
-        students=m,
+        students=students.width,
         x=x,
-        fill=SUM_BLOCK if x is None and device.type == "cpu" else 1,
-        bar=bar,
+        fill=SUM_BLOCK if x is None and runs.device.type == "cpu" else 1,
+        bar=progress_bar(progress, len(runs.blocks) * steps, "step", "descent"),
     )
+    if runs.device.type == "cpu":
+        keep_freed_memory()
     blocks = []
-    with torch.no_grad(), bar:
-        for start in starts:
-            index = _filled(torch.arange(start, min(start + size, runs), device=device), plan.fill)
-            blocks.append(_descend(neurons[..., index], signed[:, index], rates[index], plan))
-
-    def unload(tensors: list[torch.Tensor], batch_first: int = 0) -> Any:
-        """Join the blocks and put the batch axes in place, after `batch_first` leading axes."""
-        own = [tensor[..., : min(size, runs - start)] for tensor, start in zip(tensors, starts, strict=True)]
-        tensor = torch.cat(own, dim=-1).movedim(-1, batch_first)
-        tensor = tensor.reshape((*tensor.shape[:batch_first], *batch, *tensor.shape[batch_first + 1 :]))
-        return tensor.to(home) if is_torch else tensor.cpu().numpy()
-
+    with torch.no_grad(), plan.bar:
+        for block in runs.blocks:
+            index = _filled(torch.as_tensor(block, device=runs.device), plan.fill)
+            blocks.append(_descend(runs.neurons[..., index], runs.signed[:, index], rates[index], plan))
     history = {
-        name: unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1)
+        name: runs.unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1)
         if name in keep
         else None
         for name in _KEPT
     }
-    last = {name: unload([block.last[name] for block in blocks]) for name in _KEPT}
+    last = {name: runs.unload([block.last[name] for block in blocks]) for name in _KEPT}
     return Trajectory(
-        time=torch.tensor(moments, device=home) if is_torch else np.array(moments),
+        time=torch.tensor(moments, device=runs.home) if runs.is_torch else np.array(moments),
         **history,
         students=TwoLayer(last["hidden"], last["output"]),
         final_loss=last["loss"],
         final_gradient_norm=last["gradient_norm"],
-        stopped=unload([block.stopped for block in blocks]),
-        status=unload([block.status for block in blocks]),
+        stopped=runs.unload([block.stopped for block in blocks]),
+        status=runs.unload([block.status for block in blocks]),
         seconds=clock.perf_counter() - started,
     )
+
+
+class _Runs:
+    """All runs on the device, batch last: neurons `(d, n, R)`, of students and then teachers, and signed output weights
+    `(n, R)`. blocks: the numbers of the runs that are advanced together; home: the device the students came from.
+    """
+
+    def __init__(self, students: TwoLayer, teacher: TwoLayer, device: Any) -> None:
+        import torch
+
+        self.batch = broadcast_batches(students=students.batch, teacher=teacher.batch)
+        self.count = math.prod(self.batch)
+        self.is_torch = isinstance(students.hidden, torch.Tensor)
+        self.home = students.hidden.device if self.is_torch else torch.device("cpu")
+        self.device = as_device(device, self.home)
+        m, n, d = students.width, students.width + teacher.width, students.dimension
+        hidden = torch.cat([self.load(net.hidden, net.width, d) for net in (students, teacher)])
+        self.neurons = hidden.movedim(1, 0).contiguous()
+        self.signed = torch.cat([self.load(students.output, m), -self.load(teacher.output, n - m)])
+        size = self.count if self.device.type != "cpu" else max(64, _BLOCK // (m * n))
+        self.blocks = [range(start, min(start + size, self.count)) for start in range(0, self.count, size)]
+
+    def load(self, array: Any, *core: int) -> torch.Tensor:
+        """The array on the device, `(*core, runs)`."""
+        import torch
+
+        owned = array if isinstance(array, torch.Tensor) else np.array(array)
+        tensor = torch.as_tensor(owned, device=self.device).detach().broadcast_to((*self.batch, *core))
+        return tensor.reshape((self.count, *core)).movedim(0, -1)
+
+    def sample(self, x: Any) -> torch.Tensor | None:
+        """The sample `(n, d)` on the device, if there is one."""
+        import torch
+
+        if x is None:
+            return None
+        sample = torch.as_tensor(as_floating(x, "x", least_ndim=2), device=self.device).to(self.neurons.dtype)
+        if sample.ndim != 2 or sample.shape[1] != len(self.neurons):
+            raise ValueError(f"x has shape {tuple(sample.shape)}; expected (n, {len(self.neurons)}), one input a row")
+        return sample
+
+    def unload(self, tensors: list[torch.Tensor], batch_first: int = 0) -> Any:
+        """Join what the blocks give, and put the batch axes in place, after `batch_first` leading axes."""
+        import torch
+
+        own = [tensor[..., : len(block)] for tensor, block in zip(tensors, self.blocks, strict=True)]
+        tensor = torch.cat(own, dim=-1).movedim(-1, batch_first)
+        tensor = tensor.reshape((*tensor.shape[:batch_first], *self.batch, *tensor.shape[batch_first + 1 :]))
+        return tensor.to(self.home) if self.is_torch else tensor.cpu().numpy()
 
 
 class _Block(NamedTuple):
@@ -283,104 +304,6 @@ def _measured(neurons: torch.Tensor, signed: torch.Tensor, plan: _Plan) -> dict[
         "loss": _loss(neurons, signed, plan),
         "gradient_norm": _norm(*_gradient(neurons, signed, plan)),
     }
-
-
-def flow(
-    students: TwoLayer,
-    teacher: TwoLayer,
-    times: Any,
-    *,
-    method: str = "DOP853",
-    relative_tolerance: float = 1e-10,
-    absolute_tolerance: float = 1e-12,
-    train_output: bool = False,
-) -> Trajectory:
-    """Gradient flow `dw/dt = -gradient` of one network, by SciPy's `solve_ivp`, at the increasing `times (K,)` from
-    time `times[0]`.
-
-    students, teacher: single NumPy networks. method: any of SciPy's; "LSODA" suits long times. The flow stops
-    where a student's length falls to 1e-12 of its teacher's scale (status COLLAPSED), for there the gradient ends;
-    later times keep that state. Raises `ValueError` for bad input and `ArithmeticError` if the stepper fails.
-
-    >>> from alignmath.networks import planar
-    >>> run = flow(planar([0.5, 1.0]), planar([0.0]), [0, 10, 100])
-    >>> run.loss.shape, bool(run.final_loss < 1e-4)
-    ((3,), True)
-    """
-    from scipy.integrate import solve_ivp
-
-    started = clock.perf_counter()
-    times = np.asarray(as_floating(times, "times", least_ndim=1), dtype=float)
-    if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
-        raise ValueError(f"times has shape {times.shape}; expected one increasing sequence of at least two times")
-    relative_tolerance = as_number(relative_tolerance, "relative_tolerance", above=True)
-    absolute_tolerance = as_number(absolute_tolerance, "absolute_tolerance", above=True)
-    if not (isinstance(students.hidden, np.ndarray) and isinstance(teacher.hidden, np.ndarray)):
-        raise ValueError("flow works on NumPy networks; convert the weights, or use descend")
-    if students.batch or teacher.batch:
-        raise ValueError(
-            f"flow follows one run; the batches are {students.batch} and {teacher.batch}. Use descend, or a loop"
-        )
-    population.gradient(students, teacher)
-    m, d = students.width, students.dimension
-    teachers, teacher_output = np.asarray(teacher.hidden).T, -np.asarray(teacher.output)
-    floor = 1e-12 * max(float(np.max(np.abs(teachers))), float(np.max(np.abs(students.hidden))))
-
-    def unpack(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        output = state[m * d :] if train_output else np.asarray(students.output)
-        return np.concatenate([state[: m * d].reshape(m, d).T, teachers], axis=1), np.concatenate(
-            [output, teacher_output]
-        )
-
-    def slope(_: float, state: np.ndarray) -> np.ndarray:
-        neurons, signed = unpack(state)
-        pull, overlap = formulas.neuron_gradient(neurons, signed, m, with_overlap=train_output)
-        by_hidden = (signed[:m] * pull).T.ravel()
-        return -by_hidden if overlap is None else -np.concatenate([by_hidden, overlap])
-
-    def shortest(_: float, state: np.ndarray) -> float:
-        return float(np.min(np.linalg.norm(state[: m * d].reshape(m, d), axis=1))) - floor
-
-    # solve_ivp reads these attributes of its event functions
-    shortest.terminal, shortest.direction = True, -1  # type: ignore[attr-defined]
-    start = np.concatenate(
-        [np.ravel(students.hidden), np.asarray(students.output)] if train_output else [np.ravel(students.hidden)]
-    )
-    solution = solve_ivp(
-        slope,
-        (times[0], times[-1]),
-        start,
-        method,
-        times,
-        events=shortest,
-        rtol=relative_tolerance,
-        atol=absolute_tolerance,
-    )
-    if solution.status < 0:
-        raise ArithmeticError(f"{method} failed: {solution.message} Try another method or looser tolerances")
-    states = solution.y.T
-    collapsed = solution.status == 1
-    if collapsed:
-        end = np.repeat(solution.y_events[0], len(times) - len(states), axis=0)
-        states = np.concatenate([states, end]) if len(end) else states
-    weights = [unpack(state) for state in states]
-    loss = np.array([float(formulas.neuron_loss(*pair)) for pair in weights])
-    norm = np.array([float(np.linalg.norm(slope(0.0, state))) for state in states])
-    hidden = np.stack([neurons[:, :m].T for neurons, _ in weights])
-    output = np.stack([signed[:m] for _, signed in weights])
-    return Trajectory(
-        time=times,
-        hidden=hidden,
-        output=output,
-        loss=loss,
-        gradient_norm=norm,
-        students=TwoLayer(hidden[-1], output[-1]),
-        final_loss=loss[-1],
-        final_gradient_norm=norm[-1],
-        stopped=np.array(solution.t_events[0][0] if collapsed else times[-1]),
-        status=np.array(int(RunStatus.COLLAPSED if collapsed else RunStatus.FINISHED)),
-        seconds=clock.perf_counter() - started,
-    )
 
 
 def _checked_rate(learning_rate: Any, batch: tuple[int, ...]) -> Any:

@@ -11,7 +11,8 @@ from scipy.optimize import linprog, nnls
 from alignmath import population
 from alignmath.gaussian import arc_cosine_kernel
 from alignmath.networks import TwoLayer, gaussian_weights, planar
-from solvers.dynamics.descent import descend, flow
+from solvers.dynamics.descent import descend
+from solvers.dynamics.gradient_flow import flow
 from solvers.landscape import critical_points
 from solvers.runs import RunStatus
 
