@@ -1,18 +1,22 @@
-"""Networks and runs in files: `.npz` or `.safetensors`, by the name's suffix. No pickles, so no file runs code.
+"""Networks, solutions and runs in files: `.npz` or `.safetensors`, by the name's suffix. No pickles, so no file runs
+code.
 
 A file holds the arrays by the names of their fields (`weights/0`, `measured/rho_mean`), so that other programs can read
 them, and a header, JSON text, that says how they go together: `{"format": "alignmath", "version": 1, "value": ...}`.
-In `.npz` the header is an array of that name, in `.safetensors` an entry of the metadata.
+In `.npz` the header is an array of that name, in `.safetensors` an entry of the metadata. Dataclasses are written field
+by field, under the names of their classes; activations and members of enums by name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import enum
+import importlib
 import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,24 +26,48 @@ from array_api_compat import is_array_api_obj, is_torch_array
 from alignmath import activations
 from alignmath.activations import Activation
 from alignmath.extras import needs
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayer
-
-from .runs import Training, Trajectory
 
 __all__ = ["load", "replace_file", "save"]
 
 _VERSION = 1
 _HEADER = "header"
-_KINDS = {kind.__name__: kind for kind in (TwoLayer, DeepReLU, ConvReLU, Trajectory, Training)}
-_LISTED = ", ".join(_KINDS)
+_NETWORKS = ("TwoLayer", "DeepReLU", "ConvReLU", "WideNetwork")
+_SOLUTIONS = ("MinNormSolution", "PenalizedSolution", "PiecewiseLinear", "Recovery", "CriticalPoints")
+_RUNS = ("Trajectory", "Training", "Descent")
+_HOMES = {
+    "alignmath.networks": ("TwoLayer", "DeepReLU", "ConvReLU"),
+    "alignmath.architectures": (
+        "FullyConnected",
+        "ResNet",
+        "ConvolutionalResNet",
+        "Dense",
+        "Convolution",
+        "Nonlinearity",
+        "Residual",
+    ),
+    "alignmath.architectures.algebra": ("Serial",),
+    "solvers.dynamics.wide_networks": ("WideNetwork", "Descent"),
+    "solvers.interpolation": ("MinNormSolution", "PenalizedSolution", "PiecewiseLinear", "Recovery"),
+    "solvers.interpolation.recovery": ("RecoveryStatus",),
+    "solvers.interpolation.solution": ("SolutionStatus",),
+    "solvers.runs": ("CriticalPoints", "Trajectory", "Training", "RunStatus"),
+}
+"""Where classes and enums that files know by name are; loaded when they are met."""
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_LIBRARY = {"WideNetwork": "torch"} | dict.fromkeys((*_SOLUTIONS, "Descent"), "numpy")
+"""Kinds that have the arrays of one library, whichever is asked for."""
+_LISTED = ", ".join((*_NETWORKS, *_SOLUTIONS, *_RUNS))
 
 
-def save(path: str | Path, value: TwoLayer | DeepReLU | ConvReLU | Trajectory | Training) -> None:
-    """Write network(s), or a result of `descent` or `training`, so that `load` gives it back to the bit.
+def save(path: str | Path, value: Any) -> None:
+    """Write a network or a batch of them, or the result of a solver or a run, so that `load` gives it back to the bit.
 
-    path: ends in `.npz` or `.safetensors`; its folder exists. A file there is replaced in one move: whoever reads it
-    sees the old one or the new one, whole. Tensors are written without their gradients and device. Raises `ValueError`
-    for other suffixes and values.
+    value: a `TwoLayer`, `DeepReLU`, `ConvReLU` or `WideNetwork`; a `MinNormSolution`, `PenalizedSolution`,
+    `PiecewiseLinear`, `Recovery` or `CriticalPoints`; a `Trajectory` (of descent or flow), `Training` or `Descent` (of
+    a wide network). path: ends in `.npz` or `.safetensors`; its folder exists. A file there is replaced in one move:
+    whoever reads it sees the old one or the new one, whole. Tensors are written without their gradients and device.
+    Raises `ValueError` for other suffixes and values, and for activations of the user's own, whose functions are code;
+    `ImportError` for `.safetensors` without that library.
 
     >>> import tempfile
     >>> from alignmath.networks import planar
@@ -50,7 +78,7 @@ def save(path: str | Path, value: TwoLayer | DeepReLU | ConvReLU | Trajectory | 
     """
     path = Path(path)
     write, _ = _form(path)
-    if type(value) not in _KINDS.values():
+    if type(value).__name__ not in (*_NETWORKS, *_SOLUTIONS, *_RUNS) or not _is_known(value):
         raise ValueError(f"value is a {type(value).__name__}; save writes {_LISTED}")
     arrays: dict[str, np.ndarray] = {}
     header = {"format": "alignmath", "version": _VERSION, "value": _apart(value, (), arrays)}
@@ -60,6 +88,7 @@ def save(path: str | Path, value: TwoLayer | DeepReLU | ConvReLU | Trajectory | 
 def load(path: str | Path, *, library: str = "numpy") -> Any:
     """What `save` wrote at `path`, with NumPy arrays, or torch tensors on the CPU for the library "torch".
 
+    What has the arrays of one library only keeps them: a `WideNetwork` torch's, solutions and a `Descent` NumPy's.
     Raises `ValueError` for files that are damaged, of another origin, or of a later version.
 
     >>> import tempfile
@@ -88,13 +117,10 @@ def load(path: str | Path, *, library: str = "numpy") -> Any:
         raise ValueError(
             f"{path} has version {version!r}, and {_VERSION} is known; read it with the alignmath it is from"
         )
-    if library == "torch":
-        needs("torch", "torch")
-        import torch
-
-        arrays = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
-        return _together(value, arrays)
+        return _together(value, arrays, library)
+    except ImportError:
+        raise
     except _Unknown as error:
         raise ValueError(f"{path} {error}") from None
     except Exception as error:
@@ -130,10 +156,25 @@ class _Unknown(ValueError):
     """A file holds what this version does not know."""
 
 
+def _kind(name: str) -> Any:
+    """The class of that name; loads its module."""
+    if name not in _HOME:
+        raise _Unknown(f"holds a {name}, and known are {_LISTED}; install a later alignmath")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def _is_known(value: Any) -> bool:
+    return type(value).__name__ in _HOME and type(value) is _kind(type(value).__name__)
+
+
 def _apart(value: Any, place: tuple[str, ...], arrays: dict[str, np.ndarray]) -> Any:
     """The value for the header; its arrays are added to `arrays` under the names of their places."""
     name = "/".join(place)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, enum.Enum) and _is_known(value):
+        return {"member": [type(value).__name__, value.name]}
+    if isinstance(value, np.generic) and isinstance(value.item(), bool | int | float):
+        value = value.item()
+    if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, tuple):
         return [_apart(item, (*place, str(k)), arrays) for k, item in enumerate(value)]
@@ -141,12 +182,12 @@ def _apart(value: Any, place: tuple[str, ...], arrays: dict[str, np.ndarray]) ->
         named = [key if key.isidentifier() else str(k) for k, key in enumerate(value)]
         parts = [_apart(item, (*place, part), arrays) for part, item in zip(named, value.values(), strict=True)]
         return {"entries": dict(zip(value, parts, strict=True))}
-    if type(value) in _KINDS.values():
-        names = [field.name for field in fields(value)]
-        parts = [_apart(getattr(value, field), (*place, field), arrays) for field in names]
-        return {"kind": type(value).__name__, "fields": dict(zip(names, parts, strict=True))}
     if isinstance(value, Activation):
         return {"activation": _named_activation(value)}
+    if dataclasses.is_dataclass(value) and _is_known(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        parts = [_apart(getattr(value, field), (*place, field), arrays) for field in names]
+        return {"kind": type(value).__name__, "fields": dict(zip(names, parts, strict=True))}
     if not is_array_api_obj(value):
         raise ValueError(f"{name} is a {type(value).__name__}; expected arrays and numbers")
     array = np.asarray(value.detach().cpu() if is_torch_array(value) else value)
@@ -156,21 +197,40 @@ def _apart(value: Any, place: tuple[str, ...], arrays: dict[str, np.ndarray]) ->
     return {"array": name}
 
 
-def _together(item: Any, arrays: Mapping[str, Any]) -> Any:
+def _together(item: Any, arrays: Mapping[str, Any], library: str) -> Any:
     """The inverse of `_apart`."""
     if isinstance(item, list):
-        return tuple(_together(part, arrays) for part in item)
+        return tuple(_together(part, arrays, library) for part in item)
     if not isinstance(item, dict):
         return item
+    if "array" in item:
+        return _in_library(arrays[item["array"]], library)
+    if "entries" in item:
+        return {key: _together(part, arrays, library) for key, part in item["entries"].items()}
     if "activation" in item:
         return _activation(item["activation"])
-    if "array" in item:
-        return arrays[item["array"]]
-    if "entries" in item:
-        return {key: _together(part, arrays) for key, part in item["entries"].items()}
-    if item["kind"] not in _KINDS:
-        raise _Unknown(f"holds a {item['kind']}, and known are {_LISTED}; install a later alignmath")
-    return _KINDS[item["kind"]](**{name: _together(part, arrays) for name, part in item["fields"].items()})
+    if "member" in item:
+        kind, name = item["member"]
+        return _kind(kind)[name]
+    name = item["kind"]
+    library = _LIBRARY.get(name, library)
+    parts = {field: _together(part, arrays, library) for field, part in item["fields"].items()}
+    if name == "Serial":
+        from alignmath.architectures import serial
+
+        return serial(*parts["layers"])
+    if name == "Residual":
+        return _kind(name)(*parts["branch"].layers, factor=parts["factor"])
+    return _kind(name)(**parts)
+
+
+def _in_library(array: np.ndarray, library: str) -> Any:
+    if library == "numpy":
+        return array
+    needs("torch", "torch")
+    import torch
+
+    return torch.from_numpy(array)
 
 
 def _named_activation(activation: Activation) -> list[Any]:

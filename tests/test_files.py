@@ -15,12 +15,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alignmath.activations import ERF, GELU, RELU, SOFTPLUS, STEP, TANH, from_functions, leaky_relu, monomial
+from alignmath.architectures import ConvolutionalResNet, Dense, FullyConnected, Nonlinearity, Residual, ResNet, serial
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, gaussian_weights, random_student, regular_polygon
 from solvers.dynamics.descent import descend
+from solvers.dynamics.gradient_flow import flow
 from solvers.dynamics.training import SGD, Gaussian, Measures, train
 from solvers.dynamics.training.measures import evaluation_loss
+from solvers.dynamics.wide_networks import follow, random_network
 from solvers.files import load, replace_file, save
-from solvers.interpolation.minimum_norm import min_norm
+from solvers.interpolation import is_recoverable, min_norm, min_norm_1d, penalized
+from solvers.landscape import critical_points
 from solvers.runs import RunStatus, Training, Trajectory
 
 SUFFIXES = [".npz", ".safetensors"]
@@ -109,12 +114,17 @@ def runs():
         "convolutional training": train(conv, x=images, y=labels, loss="cross_entropy", epochs=1, batch_size=4),
         "no epochs": train(students, teacher, Gaussian(4, samples=16), epochs=0),
         "descent": descend(start, regular_polygon(3), learning_rate=0.1, steps=3),
+        "flow": flow(TwoLayer(start.hidden[0]), regular_polygon(3), [0.0, 1.0]),
+        "flow of many outputs": flow(DeepReLU(tuple(w[0] for w in students.weights)), DeepReLU(teacher.weights), [0.0, 1.0]),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("name", ["training", "training in torch", "convolutional training", "no epochs", "descent"])
+@pytest.mark.parametrize(
+    "name",
+    ["training", "training in torch", "convolutional training", "no epochs", "descent", "flow", "flow of many outputs"],
+)
 def test_a_run_comes_back_to_the_bit(name, library, suffix, runs, tmp_path):
     save(tmp_path / f"run{suffix}", runs[name])
     found = load(tmp_path / f"run{suffix}", library=library)
@@ -189,10 +199,89 @@ def test_other_suffixes_are_refused(name, tmp_path):
             act()
 
 
+X, Y = np.array([[1.0, 0.2], [-0.3, 1.0], [0.5, -1.0], [2.0, 2.0]]), np.array([1.0, -1.0, 0.5, 2.0])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda: min_norm(X, Y),
+        lambda: min_norm(X, Y, rigorous=True),
+        lambda: min_norm_1d(X[:, 0], Y),
+        lambda: penalized(X, Y, 0.1),
+        lambda: is_recoverable(regular_polygon(3), X),
+        lambda: is_recoverable(regular_polygon(3), np.eye(2)),
+        lambda: critical_points(gaussian_weights(2, 2, 0, batch=(3,)), regular_polygon(3)),
+    ],
+)
+def test_a_solution_comes_back_to_the_bit(solve, library, suffix, tmp_path):
+    solution = solve()
+    save(tmp_path / f"solution{suffix}", solution)
+    found = load(tmp_path / f"solution{suffix}", library=library)
+    assert_same(found, solution)
+    if hasattr(solution, "advice"):
+        assert found.advice == solution.advice
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        FullyConnected(2, TANH),
+        FullyConnected(2, (leaky_relu(0.1234567890123456), monomial(2)), weight_variance=2.0, bias_variance=0.1),
+        ResNet(3, SOFTPLUS, scale=0.3),
+        ConvolutionalResNet(2, ERF, patch=5),
+        serial(
+            Dense(), Nonlinearity(RELU), Residual(Dense(), Nonlinearity(GELU), factor=0.3), Dense(bias_variance=1.0)
+        ),
+    ],
+    ids=lambda architecture: type(architecture).__name__,
+)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_wide_network_comes_back_to_the_bit(architecture, suffix, tmp_path):
+    size = (3, 8) if architecture.images else 3
+    network = random_network(size, architecture, 6, seed=1)
+    save(tmp_path / f"network{suffix}", network)
+    found = load(tmp_path / f"network{suffix}")
+    x = np.random.default_rng(2).standard_normal((4, *(size if isinstance(size, tuple) else (size,))))
+    assert torch.equal(found(x), network(x))
+    for ours, theirs in ((network.weights, found.weights), (network.biases or (), found.biases or ())):
+        assert len(ours) == len(theirs)
+        assert all((a is None and b is None) or torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert repr(found.architecture) == repr(network.architecture)
+
+
+def test_the_descent_of_a_wide_network_comes_back_to_the_bit(tmp_path):
+    run = follow(random_network(2, FullyConnected(1, TANH), 20), X, Y, 5)
+    save(tmp_path / "descent.npz", run)
+    found = load(tmp_path / "descent.npz", library="torch")
+    assert found.status is run.status
+    assert found.bound_holds == run.bound_holds
+    np.testing.assert_array_equal(found.grams, run.grams)
+    assert torch.equal(found.network.output, run.network.output)
+
+
+@pytest.mark.parametrize("activation", [TANH, ERF, STEP, RELU, leaky_relu(1 / 3), monomial(3)], ids=lambda s: s.name)
+def test_biases_and_activations_come_back(activation, tmp_path):
+    network = TwoLayer(np.ones((3, 2)), bias=[1.0, 2.0, 3.0], activation=activation)
+    save(tmp_path / "network.npz", network)
+    found = load(tmp_path / "network.npz")
+    assert found.activation.name == activation.name
+    assert found.activation.slopes == activation.slopes
+    np.testing.assert_array_equal(found(X), network(X))
+
+
+def test_an_activation_of_ones_own_is_not_written(tmp_path):
+    own = from_functions("tanh", np.tanh, lambda t: 1 - np.tanh(t) ** 2, lipschitz=1.0, smoothness=1.0, analytic=True)
+    with pytest.raises(ValueError, match="tanh is an activation of your own"):
+        save(tmp_path / "network.npz", TwoLayer([[1.0]], activation=own))
+    assert not list(tmp_path.iterdir())
+
+
 def test_values_of_other_kinds_are_refused(tmp_path):
-    solution = min_norm(np.eye(2), [1.0, 1.0])
-    for value in (np.ones(3), {"a": 1}, solution, None):
-        with pytest.raises(ValueError, match="save writes TwoLayer, DeepReLU, ConvReLU, Trajectory, Training"):
+    for value in (np.ones(3), {"a": 1}, RunStatus.LOSS, FullyConnected(1, RELU), None):
+        with pytest.raises(ValueError, match=r"save writes TwoLayer, DeepReLU, .*MinNormSolution.* Training, Descent"):
             save(tmp_path / "value.npz", value)
     assert not list(tmp_path.iterdir())
 
