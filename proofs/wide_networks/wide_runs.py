@@ -148,7 +148,8 @@ def trained(architecture: FullyConnected | ResNet, effort: Effort) -> WideRuns:
     if effort is Effort.QUICK and architecture != NETWORKS[0]:  # for bounds, not for laws
         return train(architecture, [64, 400], 6, 2, STEPS[type(architecture)])
     widths = [64, 80, 320, 400] if effort is Effort.QUICK else [64, 96, 128, 256, 512, 1024]
-    return train(architecture, widths, effort.count(20, 60), effort.count(6, 30), STEPS[type(architecture)])
+    steps = effort.count(1, 2) * STEPS[type(architecture)]  # among thirty data sets some take twice as long
+    return train(architecture, widths, effort.count(20, 60), effort.count(6, 30), steps)
 
 
 def train(architecture: FullyConnected | ResNet, widths: list[int], count: int, long: int, steps: int) -> WideRuns:
