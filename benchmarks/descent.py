@@ -20,16 +20,16 @@ from solvers.dynamics.descent import descend
 
 __all__ = ["lean_run", "main", "measure"]
 
-_RUNS, _STUDENTS, _STEPS, _STEP, _SEED = 1000, 10, 1000, 0.05, 7
+_RUNS, _STUDENTS, _STEPS, _LEARNING_RATE, _SEED = 1000, 10, 1000, 0.05, 7
 _TEACHER = np.array([[1.0, 0.0]])
 
 
-def lean_run(students: np.ndarray, teacher: np.ndarray, step: float, steps: int) -> np.ndarray:
+def lean_run(students: np.ndarray, teacher: np.ndarray, learning_rate: float, steps: int) -> np.ndarray:
     """Students `(m, 2)` after `steps` steps of gradient descent on the population loss, one run."""
     m, count = len(students), len(students) + len(teacher)
     neurons = np.concatenate([students, teacher])
     sign = np.where(np.arange(count) < m, 1.0, -1.0)
-    factor = step / (2 * np.pi)
+    factor = learning_rate / (2 * np.pi)
     for _ in range(steps):
         lengths = np.sqrt((neurons * neurons).sum(1))
         units = neurons / lengths[:, None]
@@ -42,12 +42,12 @@ def lean_run(students: np.ndarray, teacher: np.ndarray, step: float, steps: int)
     return neurons[:m]
 
 
-def lean_batch(students: np.ndarray, teacher: np.ndarray, step: float, steps: int) -> np.ndarray:
+def lean_batch(students: np.ndarray, teacher: np.ndarray, learning_rate: float, steps: int) -> np.ndarray:
     """`lean_run` on students `(runs, m, 2)` at once."""
     m, count = students.shape[1], students.shape[1] + len(teacher)
     neurons = np.concatenate([students, np.broadcast_to(teacher, (len(students), *teacher.shape))], axis=1)
     sign = np.where(np.arange(count) < m, 1.0, -1.0)
-    factor = step / (2 * np.pi)
+    factor = learning_rate / (2 * np.pi)
     for _ in range(steps):
         lengths = np.sqrt((neurons * neurons).sum(2))
         units = neurons / lengths[..., None]
@@ -62,19 +62,19 @@ def measure() -> dict[str, float]:
     """Seconds of both, their ratio, and how far the end weights differ."""
     starts = gaussian_weights(_STUDENTS, 2, np.random.default_rng(_SEED), batch=(_RUNS,)).hidden
     students, teacher = TwoLayer(starts), TwoLayer(_TEACHER)
-    early = descend(students, teacher, _STEP, 20).students.hidden  # also a warm-up
-    difference = np.abs(early - np.array([lean_run(start, _TEACHER, _STEP, 20) for start in starts]))
+    early = descend(students, teacher, _LEARNING_RATE, 20).students.hidden  # also a warm-up
+    difference = np.abs(early - np.array([lean_run(start, _TEACHER, _LEARNING_RATE, 20) for start in starts]))
     loop_seconds, ours, batches = 0.0, [], []
     for part in np.array_split(starts, 5):
         begun = time.perf_counter()
         for start in part:
-            lean_run(start, _TEACHER, _STEP, _STEPS)
+            lean_run(start, _TEACHER, _LEARNING_RATE, _STEPS)
         loop_seconds += time.perf_counter() - begun
         begun = time.perf_counter()
-        descend(students, teacher, _STEP, _STEPS)
+        descend(students, teacher, _LEARNING_RATE, _STEPS)
         ours.append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        lean_batch(starts, _TEACHER, _STEP, _STEPS // 5)
+        lean_batch(starts, _TEACHER, _LEARNING_RATE, _STEPS // 5)
         batches.append(5 * (time.perf_counter() - begun))
     seconds = statistics.median(ours)
     return {

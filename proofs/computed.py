@@ -170,8 +170,8 @@ def _population_attack(effort: Effort) -> Attack:
             + push[..., None] * neurons[:, :m]
         )
         gradient = student.output[..., None] * pull
-        found = population.gradient(student, teacher).hidden
-        errors.append(np.abs(found - gradient).max(axis=(1, 2)) / (size * np.abs(student.output).max(axis=1)))
+        slope = population.gradient(student, teacher).hidden
+        errors.append(np.abs(slope - gradient).max(axis=(1, 2)) / (size * np.abs(student.output).max(axis=1)))
         vector = gaussian.step_relu_vector(neurons[:, 0], neurons[:, 1])
         derived = (
             own(angles)[:, 0, 1, None] * neurons[:, 0] / lengths[:, :1] * lengths[:, 1:2]
@@ -271,9 +271,9 @@ def _hessian_attack(effort: Effort) -> Attack:
         )
         spread = 1 / np.sin(angle) ** 2  # the coefficients are larger than the matrix by this
         errors.append((np.abs(gaussian.step_step_matrix(w, v_unit) - matrix) / spread).max(axis=(1, 2)))
-        found = population.hessian(student, teacher)
+        curvature = population.hessian(student, teacher)
         off = student.output[:, 0, None, None] * student.output[:, 1, None, None] * matrix
-        errors.append((np.abs(found[:, 0, :, 1, :] - off) / spread).max(axis=(1, 2)))
+        errors.append((np.abs(curvature[:, 0, :, 1, :] - off) / spread).max(axis=(1, 2)))
     return errors_below(
         "step_step_matrix and off-diagonal blocks of the Hessian, over the size of the coefficients",
         np.concatenate(errors),

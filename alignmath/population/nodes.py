@@ -104,14 +104,14 @@ def node_hessian(lengths: Array, units: Array, coupling: Array, students: int) -
     return xp.moveaxis(blocks, -3, -2)
 
 
-def _angles(units: Array, rows: int) -> tuple[Array, Array]:
-    """Angles and their sines of the first `rows` unit vectors `(..., n, d)` with all n of them: `(..., rows, n)` each.
+def _angles(units: Array, count: int) -> tuple[Array, Array]:
+    """Angles and their sines of the first `count` unit vectors `(..., n, d)` with all n: `(..., count, n)` each.
 
     From one matrix product; where two vectors are nearly parallel or opposite, from the length of their difference or
     sum, which keeps every digit. A zero vector has angle pi/2 with all others.
     """
     xp = namespace(units)
-    cosine = units[..., :rows, :] @ xp.matrix_transpose(units)
+    cosine = units[..., :count, :] @ xp.matrix_transpose(units)
     near = xp.abs(cosine) > _NEAR
     where = xp.nonzero(near)
     *batch, i, j = where

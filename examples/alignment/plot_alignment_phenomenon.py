@@ -1,7 +1,7 @@
 """Figure 1 of the alignment paper: students of a teacher with five neurons during gradient descent, and what the text leaves out.
 
 Rows: the exact population gradient; a sample of Gaussian inputs; and teachers whose convex hull contains 0, where zero loss comes with students opposite to
-the teachers. The paper does not say how many students there are, nor the learning rate, the start or the seed; here: 10 students, step 0.05, N(0, 1/4) starts.
+the teachers. The paper does not say how many students there are, nor the learning rate, the start or the seed; here: 10 students, learning rate 0.05, N(0, 1/4) starts.
 """
 
 # %%
@@ -19,7 +19,7 @@ from examples.style import BLUE, GREY, ORANGE, new_figure, run
 from proofs.alignment.experiments import angle_to_nearest
 from solvers.dynamics.descent import descend
 
-_SEED, _STUDENTS, _STEP, _SAMPLES = 27, 10, 0.05, 2_000
+_SEED, _STUDENTS, _LEARNING_RATE, _SAMPLES = 27, 10, 0.05, 2_000
 _OPPOSITE_SEED = 15
 
 
@@ -31,25 +31,25 @@ def compute(quick: bool = False) -> dict[str, np.ndarray]:
     teacher = gaussian_weights(5, 2, rng)
     students = gaussian_weights(_STUDENTS, 2, rng, scale=0.5)
     inputs = rng.standard_normal((_SAMPLES, 2))
-    exact = descend(students, teacher, _STEP, epochs[-1], record=epochs)
-    sampled = descend(students, teacher, _STEP, epochs[-1], record=epochs, x=inputs)
+    exact = descend(students, teacher, _LEARNING_RATE, epochs[-1], record=epochs)
+    sampled = descend(students, teacher, _LEARNING_RATE, epochs[-1], record=epochs, x=inputs)
 
     pentagon = regular_polygon(5)
     start = gaussian_weights(5, 2, np.random.default_rng(_OPPOSITE_SEED), scale=0.5)
     opposite = descend(start, pentagon, 0.2, epochs[-1], record=epochs)
     data: dict[str, np.ndarray] = {"epochs": np.array(epochs)}
-    for name, found, target in (
+    for name, path, own_teacher in (
         ("exact", exact, teacher),
         ("sampled", sampled, teacher),
         ("opposite", opposite, pentagon),
     ):
-        networks = TwoLayer(found.hidden)
+        networks = TwoLayer(path.hidden)
         data |= {
-            f"{name}_students": found.hidden,
-            f"{name}_teacher": target.hidden,
-            f"{name}_loss": found.loss,
-            f"{name}_line_angle": np.degrees(angle_to_nearest(networks, target, lines=True)),
-            f"{name}_angle": np.degrees(angle_to_nearest(networks, target)),
+            f"{name}_students": path.hidden,
+            f"{name}_teacher": own_teacher.hidden,
+            f"{name}_loss": path.loss,
+            f"{name}_line_angle": np.degrees(angle_to_nearest(networks, own_teacher, lines=True)),
+            f"{name}_angle": np.degrees(angle_to_nearest(networks, own_teacher)),
         }
     return data
 
@@ -59,12 +59,12 @@ def draw(data: Mapping[str, Any]) -> Figure:
     epochs = data["epochs"]
     figure = new_figure(2.7 * len(epochs), 9.9)
     axes = figure.subplots(3, len(epochs))
-    rows = (
+    panels = (
         ("exact", "population gradient"),
         ("sampled", f"{_SAMPLES} sampled inputs"),
         ("opposite", "teachers that sum to 0"),
     )
-    for row, (name, label) in zip(axes, rows, strict=True):
+    for row, (name, label) in zip(axes, panels, strict=True):
         teacher, students = data[f"{name}_teacher"], data[f"{name}_students"]
         reach = 1.12 * max(float(np.abs(teacher).max()), float(np.abs(students).max()))
         for k, panel in enumerate(row):

@@ -62,11 +62,11 @@ def _by_determinants(effort: Effort) -> Outcome:
 
 
 def _search(effort: Effort) -> Attack:
-    found = [no_other_critical_point(effort, m, seed=72) for m in (3, 4, 5, 6)]
+    attacks = [no_other_critical_point(effort, m, seed=72) for m in (3, 4, 5, 6)]
     return Attack(
         "Levenberg-Marquardt on the gradient, m = 3 to 6 in the plane, seed 72",
-        sum(attack.count for attack in found),
-        "; ".join(f"m = {m}: {attack.closest}" for m, attack in zip((3, 4, 5, 6), found, strict=True)),
+        sum(attack.count for attack in attacks),
+        "; ".join(f"m = {m}: {attack.closest}" for m, attack in zip((3, 4, 5, 6), attacks, strict=True)),
     )
 
 
@@ -79,6 +79,14 @@ def _aligned_attack(effort: Effort) -> Attack:
 
 def _direct(effort: Effort) -> Outcome:
     d = Derivation()
+    _double_zeros(d, effort)
+    _remainder(d)
+    _arcs(d, effort)
+    return d.proved("by trigonometric convexity; independent of Theorem A")
+
+
+def _double_zeros(d: Derivation, effort: Effort) -> None:
+    """(2) says that every student's angle is a double zero of h, which is C^2."""
     tau = sp.Symbol("tau", positive=True)
     for side in (1, -1):
         term = (
@@ -111,6 +119,10 @@ def _direct(effort: Effort) -> Outcome:
         refuted_by=r"a configuration where (2) along $u_i$ and $h(\theta_i)$ differ",
         attack=lambda: row_attack(effort),
     )
+
+
+def _remainder(d: Derivation) -> None:
+    """Between double zeros h has the sign of k, which is convex in cot t."""
     d.identity(
         "a convex function of cot t",
         sp.sin(t - angle) / sp.sin(t),
@@ -136,6 +148,10 @@ def _direct(effort: Effort) -> Outcome:
         r"So $h(t)=h(t_0)\cos(t-t_0)+h'(t_0)\sin(t-t_0)+e(t)$. At a double zero $t_0$, $h=e$; for $|t-t_0|<\pi$ it has the sign of $k$ if $k$ keeps one sign between $t_0$ and $t$, strictly where $k$ does.",
         shown=r"e''+e=k,\quad e(t_0)=e'(t_0)=0",
     )
+
+
+def _arcs(d: Derivation, effort: Effort) -> None:
+    """Where k is negative and positive, and how many students fit there: too few, so the loss is 0."""
     d.argument(
         "k is somewhere negative",
         r"If $k\ge0$ everywhere, the double zero at $\theta_1$ gives $h\ge0$ within distance $\pi$, so everywhere: contradiction with $h(0)<0$.",
@@ -172,13 +188,12 @@ def _direct(effort: Effort) -> Outcome:
         refuted_by="a critical point with students of positive length and non-zero loss",
         attack=lambda: no_other_critical_point(effort, 5, seed=75),
     )
-    return d.proved("by trigonometric convexity; independent of Theorem A")
 
 
 @cache
 def _margins(effort: Effort) -> dict[str, tuple[int, int, float]]:
     """For each case of the second proof: how many quantities, how many of them in balls, and the least over the size of its terms."""
-    found: dict[str, list[float]] = defaultdict(list)
+    by_case: dict[str, list[float]] = defaultdict(list)
     balls: dict[str, int] = defaultdict(int)
 
     def signed(angles: np.ndarray, lengths: np.ndarray, numbers: Numbers) -> list[tuple[str, int, float]]:
@@ -191,9 +206,9 @@ def _margins(effort: Effort) -> dict[str, tuple[int, int, float]]:
             for case, sign, relative in margins:
                 if sign <= 0:
                     raise CheckFailed(f"{case}: remainder {relative} at angles {theta.tolist()}, lengths {p.tolist()}")
-                found[case].append(relative)
+                by_case[case].append(relative)
                 balls[case] += bits > 53
-    return {case: (len(values), balls[case], min(values)) for case, values in found.items()}
+    return {case: (len(values), balls[case], min(values)) for case, values in by_case.items()}
 
 
 def _margin_attack(effort: Effort, *cases: str) -> Attack:

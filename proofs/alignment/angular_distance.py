@@ -188,10 +188,10 @@ def _definite_attack(effort: Effort) -> Attack:
     from alignmath.angular import LINEAR
 
     rng = np.random.default_rng(33)
-    found = [LINEAR.is_positive_definite(random_angles(rng, effort.count(1_000, 20_000), m)) for m in (3, 5, 8)]
+    definite = [LINEAR.is_positive_definite(random_angles(rng, effort.count(1_000, 20_000), m)) for m in (3, 5, 8)]
     return none_below(
         "positive definite at random angles, decided with error bound or in balls (1 or 0)",
-        np.concatenate(found).astype(float),
+        np.concatenate(definite).astype(float),
         0.5,
     )
 

@@ -141,8 +141,17 @@ def _strictly_decreasing(d: Derivation) -> None:
 
 def _refute_criterion(effort: Effort) -> Outcome:
     d = Derivation("alignment.def5.2.fourier")
+    _cosine(d)
+    _raised_cosine(d)
+    return d.refuted(
+        "$\\cos t$ and $1+\\cos t$ satisfy the hypotheses and have kernels of rank 2 and 3: $M$ is singular. A correct criterion: all even, or all odd, Fourier coefficients positive"
+    )
+
+
+def _cosine(d: Derivation) -> None:
+    """`f = cos t` satisfies the hypotheses, and its kernel has rank 2."""
     domain = (a, b, pi - a - b)
-    sa, sb, ca, cb, cab = sp.symbols("s_a s_b c_a c_b c_ab", positive=True)
+    sa, sb = sp.symbols("s_a s_b", positive=True)
     d.identity(
         "f = cos t: the inequality",
         sp.cos(a) * sp.cos(b) - sp.cos(a + b) * sp.cos(0),
@@ -181,6 +190,12 @@ def _refute_criterion(effort: Effort) -> Outcome:
         r"at $\theta=(\frac12,1,\frac32)$, without antipodal pair: the kernel $\cos(\theta_i-\theta_j)$ has rank 2.",
         shown=r"\det[\cos(\theta_i-\theta_j)]=0",
     )
+
+
+def _raised_cosine(d: Derivation) -> None:
+    """`f = 1 + cos t`, which is not negative, does too, with rank 3."""
+    domain = (a, b, pi - a - b)
+    sa, sb, ca, cb, cab = sp.symbols("s_a s_b c_a c_b c_ab", positive=True)
     raised = lambda u: 1 + sp.cos(u)  # noqa: E731
     d.identity(
         "f = 1 + cos t: the inequality",
@@ -218,9 +233,6 @@ def _refute_criterion(effort: Effort) -> Outcome:
         0,
         "for every 4 x 3 matrix V",
         shown=r"\det VV^\top=0\quad(V\in\mathbb{R}^{4\times3})",
-    )
-    return d.refuted(
-        "$\\cos t$ and $1+\\cos t$ satisfy the hypotheses and have kernels of rank 2 and 3: $M$ is singular. A correct criterion: all even, or all odd, Fourier coefficients positive"
     )
 
 

@@ -55,7 +55,7 @@ def _witnesses(effort: Effort) -> dict[str, tuple[int, int, float]]:
 
     Raises `CheckFailed` where a step of the proof does not do what it says, or a gap is not positive.
     """
-    found: dict[str, list[float]] = defaultdict(list)
+    by_case: dict[str, list[float]] = defaultdict(list)
     balls: dict[str, int] = defaultdict(int)
 
     def signed(angles: np.ndarray, lengths: np.ndarray, numbers: Numbers) -> tuple[int, Witness]:
@@ -72,9 +72,9 @@ def _witnesses(effort: Effort) -> dict[str, tuple[int, int, float]]:
                 raise CheckFailed(
                     f"{outcome.case}: gap {outcome.gap} at angles {theta.tolist()}, lengths {rho.tolist()}"
                 )
-            found[outcome.case].append(float(outcome.gap) / float(outcome.scale))
+            by_case[outcome.case].append(float(outcome.gap) / float(outcome.scale))
             balls[outcome.case] += bits > 53
-    return {case: (len(gaps), balls[case], min(gaps)) for case, gaps in found.items()}
+    return {case: (len(gaps), balls[case], min(gaps)) for case, gaps in by_case.items()}
 
 
 def _case_attack(effort: Effort, *cases: str) -> Attack:
@@ -87,13 +87,13 @@ def _case_attack(effort: Effort, *cases: str) -> Attack:
     )
 
 
-def totals(found: dict[str, tuple[int, int, float]], cases: tuple[str, ...]) -> tuple[int, int, float]:
+def totals(by_case: dict[str, tuple[int, int, float]], cases: tuple[str, ...]) -> tuple[int, int, float]:
     """Number of configurations, number in balls and least margin of the `cases`; each must have come up 50 times, with a positive margin."""
     for case in cases:
-        count, _, least = found.get(case, (0, 0, 0.0))
+        count, _, least = by_case.get(case, (0, 0, 0.0))
         if count < 50 or not least > 0:
             raise CheckFailed(f"case '{case}' came up {count} times, with least margin {least:.3g}")
-    counts, in_balls, margins = zip(*(found[case] for case in cases), strict=True)
+    counts, in_balls, margins = zip(*(by_case[case] for case in cases), strict=True)
     return sum(counts), sum(in_balls), min(margins)
 
 
@@ -155,6 +155,17 @@ def _sign_attack(effort: Effort) -> Attack:
 
 def _theorem(effort: Effort) -> Outcome:
     d = Derivation("alignment.beyond.nullity")
+    _negative_arc(d, effort)
+    _kinds_of_students(d, effort)
+    _signs_of_the_combination(d)
+    _contradiction(d, effort)
+    return d.proved(
+        "for every positive $\\rho$ an explicit combination of the equations is violated; antipodal configurations included"
+    )
+
+
+def _negative_arc(d: Derivation, effort: Effort) -> None:
+    """R is negative on one arc, which is not empty."""
     angle = sp.Symbol("t", positive=True)
     d.identity(
         "the equations as integrals",
@@ -186,6 +197,10 @@ def _theorem(effort: Effort) -> Outcome:
         refuted_by=r"students with $R\ge0$ and $\sum_j\langle R,s_j\rangle\le0$",
         attack=lambda: _case_attack(effort, "I is empty"),
     )
+
+
+def _kinds_of_students(d: Derivation, effort: Effort) -> None:
+    """Every student contains one end of the arc or both; one end, at most one student each."""
     d.argument(
         "every student meets I and leaves it",
         r"If $H_j\cap I=\emptyset$, then $R\ge0$ on $H_j$, so $R=0$ there; but $H_j\ne J$ has points off the closure of $J$, where $R\ge\rho_js_j>0$. And $H_j\subset I\subset J$ would give $H_j=J$. So the arc $H_j$ contains $w_1$ or $w_2$: "
@@ -203,6 +218,10 @@ def _theorem(effort: Effort) -> Outcome:
         refuted_by=r"two students of kind A1 (or A2) with $\langle R,Z\rangle\le0$",
         attack=lambda: _case_attack(effort, "two students contain w1 only", "two students contain w2 only"),
     )
+
+
+def _signs_of_the_combination(d: Derivation) -> None:
+    """Of three students a combination vanishes at both ends, with one negative coefficient, of a student that contains both."""
     p, q = sp.Matrix([p1, p2, p3]), sp.Matrix([q1, q2, q3])
     cross = p.cross(q)
     for side, vector, end in ((1, p, "w_1"), (2, q, "w_2")):
@@ -255,6 +274,10 @@ def _theorem(effort: Effort) -> Outcome:
             r"$(\sin(\theta_3-\theta_2),\sin(\theta_1-\theta_3),\sin(\theta_2-\theta_1))$: only the middle coefficient is negative.",
             shown=rf"{name}\propto\sin({sp.latex(span)})>0",
         )
+
+
+def _contradiction(d: Derivation, effort: Effort) -> None:
+    """The combination has the sign of R, so that its integral with R, which should be 0, is positive; what this says of determinants."""
     d.argument(
         "the combination has the sign of R",
         r"Let student 3 be the A12 student with the only negative coefficient. Off $H_3$, $Z\ge0$. On $H_3$, $Z/s_3$ is a convex, piecewise linear function of $\tan(w-\theta_3)$ that vanishes at $w_1$ and $w_2$: $Z\le0$ on $I$, $Z\ge0$ on the rest of $H_3$. So $RZ\ge0$ everywhere.",
@@ -286,9 +309,6 @@ def _theorem(effort: Effort) -> Outcome:
         r"An instance of the last case: at $\theta_j=\frac\pi4(1,2,3,5,6,7)$, $\det M=0$ and every $\det M_i=0$.",
         (r"\det M=\det M_1=\dots=\det M_6=0",),
         reason="exact arithmetic with $\\pi$ and $\\sqrt2$",
-    )
-    return d.proved(
-        "for every positive $\\rho$ an explicit combination of the equations is violated; antipodal configurations included"
     )
 
 

@@ -89,8 +89,8 @@ def row_attack(effort: Effort) -> Attack:
         lengths = rng.uniform(0.1, 2, angles.shape)
         students = planar(angles, lengths)
         radial = np.sum(population.stationarity(students, _TEACHER) * students.hidden, axis=2) / lengths
-        rows = ARC_COSINE(angles) - np.sum(ARC_COSINE.matrix(angles) * lengths[:, None, :], axis=2)
-        errors.append(np.abs(radial - rows).max(axis=1) / (1 + lengths.sum(axis=1)))
+        equations = ARC_COSINE(angles) - np.sum(ARC_COSINE.matrix(angles) * lengths[:, None, :], axis=2)
+        errors.append(np.abs(radial - equations).max(axis=1) / (1 + lengths.sum(axis=1)))
     return errors_below(
         "(2) along u_i against b - M rho over total length, 2, 3 and 6 students", np.concatenate(errors), 1e-12
     )

@@ -111,15 +111,15 @@ def _figure_one(effort: Effort) -> Outcome:
     d = Derivation()
     rng = np.random.default_rng(81)
     runs, students = 16, 10
-    iterations = effort.count(2_000, 50_000)
+    steps = effort.count(2_000, 50_000)
     teacher = gaussian_weights(5, 2, rng, batch=(runs,))
-    found = descend(gaussian_weights(students, 2, rng, batch=(runs,)), teacher, 0.05, iterations)
-    off = np.degrees(angle_to_nearest(found.students, teacher, lines=True))
-    ratio = found.final_loss / found.loss[0]
+    run = descend(gaussian_weights(students, 2, rng, batch=(runs,)), teacher, 0.05, steps)
+    off = np.degrees(angle_to_nearest(run.students, teacher, lines=True))
+    ratio = run.final_loss / run.loss[0]
     d.measurement(
         "five Gaussian teachers",
         bool(np.all(ratio < 0.02) and np.median(off) < 10),
-        f"{runs} runs, 5 teachers and {students} students with N(0,1) weights, exact population gradient, step 0.05, {iterations} steps, seed 81: final over initial loss at most {ratio.max():.2g}; angle between a student and the "
+        f"{runs} runs, 5 teachers and {students} students with N(0,1) weights, exact population gradient, learning rate 0.05, {steps} steps, seed 81: final over initial loss at most {ratio.max():.2g}; angle between a student and the "
         f"nearest teacher's line: median {np.median(off):.2f}, largest {off.max():.1f} degrees.",
     )
     pentagon = regular_polygon(5)
@@ -129,10 +129,10 @@ def _figure_one(effort: Effort) -> Outcome:
     d.measurement(
         "near the opposite pentagon",
         bool(np.all(end.final_loss < 1e-6) and opposite.min() > 35),
-        f"{runs} runs from students within 0.05 of the opposite pentagon, step 0.2: loss at most {end.final_loss.max():.2g}, every student at least {opposite.min():.1f} degrees from every teacher.",
+        f"{runs} runs from students within 0.05 of the opposite pentagon, learning rate 0.2: loss at most {end.final_loss.max():.2g}, every student at least {opposite.min():.1f} degrees from every teacher.",
     )
     return d.measured(
-        f"Gaussian teachers: angles to the nearest teacher's line of median {np.median(off):.2f} and at most {off.max():.1f} degrees after {iterations} steps; opposite pentagon: "
+        f"Gaussian teachers: angles to the nearest teacher's line of median {np.median(off):.2f} and at most {off.max():.1f} degrees after {steps} steps; opposite pentagon: "
         f"{opposite.min():.0f} degrees or more from every teacher at loss {end.final_loss.max():.1g}"
     )
 

@@ -29,18 +29,18 @@ def no_other_critical_point(effort: Effort, students: int, dimension: int = 2, s
     starts = effort.count(120, 20_000)
     scale = 10 ** rng.uniform(-1, 0.5, (starts, 1, 1))
     teacher = TwoLayer(np.eye(1, dimension))
-    found = critical_points(TwoLayer(scale * rng.standard_normal((starts, students, dimension))), teacher)
-    zero = found.loss <= 1e-9
-    wrong = found.converged & ~zero & (found.least_length > 1e-3)
+    search = critical_points(TwoLayer(scale * rng.standard_normal((starts, students, dimension))), teacher)
+    zero = search.loss <= 1e-9
+    wrong = search.converged & ~zero & (search.least_length > 1e-3)
     if np.any(wrong):
         case = int(np.argmax(wrong))
-        raise CheckFailed(f"critical point with loss {found.loss[case]:.3g}: {found.students.hidden[case].tolist()}")
+        raise CheckFailed(f"critical point with loss {search.loss[case]:.3g}: {search.students.hidden[case].tolist()}")
     if np.mean(zero) < 0.75:
         raise CheckFailed(f"only {int(np.sum(zero))} of {starts} searches ended anywhere: too few to say something")
     rest = ~zero
-    shrinking = int(np.sum(rest & (found.least_length <= 1e-3)))
+    shrinking = int(np.sum(rest & (search.least_length <= 1e-3)))
     others = (
-        f"; {shrinking} stopped with a student shrinking to 0 and {int(np.sum(rest)) - shrinking} unconverged, gradient norms {found.gradient_norm[rest].min():.2g} or more"
+        f"; {shrinking} stopped with a student shrinking to 0 and {int(np.sum(rest)) - shrinking} unconverged, gradient norms {search.gradient_norm[rest].min():.2g} or more"
         if np.any(rest)
         else ""
     )

@@ -97,17 +97,17 @@ def _orthogonal_attack(effort: Effort) -> Attack:
     """
     rng = np.random.default_rng(1)
     batch = effort.count(1_000_000, 5_000_000)
-    rows = []
+    estimates = []
     for angle in (0.2, 0.7, 1.2):
         frame = np.linalg.qr(rng.standard_normal((5, 5)))[0]
         w, v = 1.3 * frame[0], 0.7 * (np.cos(angle) * frame[0] + np.sin(angle) * frame[1])
         x = rng.standard_normal((batch, 5))
         samples = (x * ((x @ w > 0) * np.maximum(x @ v, 0) * 5 / np.sum(x * x, axis=1))[:, None]) @ frame.T
         expected = frame @ gaussian.step_relu_vector(w, v)
-        rows.append(
+        estimates.append(
             (samples.mean(axis=0), samples.std(axis=0) / batch**0.5, expected, np.full(5, np.linalg.norm(expected)))
         )
-    means, errors, expected, scales = (np.stack(column) for column in zip(*rows, strict=True))
+    means, errors, expected, scales = (np.stack(column) for column in zip(*estimates, strict=True))
     return monte_carlo(f"Monte Carlo in dimension 5 at 3 angles, {batch} samples each", means, errors, expected, scales)
 
 

@@ -129,23 +129,7 @@ def descend(
         for block in runs.blocks:
             index = _filled(torch.as_tensor(block, device=runs.device), plan.fill)
             blocks.append(_descend(runs.neurons[..., index], runs.signed[:, index], rates[index], plan))
-    history = {
-        name: runs.unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1)
-        if name in keep
-        else None
-        for name in _KEPT
-    }
-    last = {name: runs.unload([block.last[name] for block in blocks]) for name in _KEPT}
-    return Trajectory(
-        time=torch.tensor(moments, device=runs.home) if runs.is_torch else np.array(moments),
-        **history,
-        students=TwoLayer(last["hidden"], last["output"]),
-        final_loss=last["loss"],
-        final_gradient_norm=last["gradient_norm"],
-        stopped=runs.unload([block.stopped for block in blocks]),
-        status=runs.unload([block.status for block in blocks]),
-        seconds=clock.perf_counter() - started,
-    )
+    return _trajectory(runs, blocks, moments, keep, started)
 
 
 class _Runs:
@@ -195,6 +179,31 @@ class _Runs:
         tensor = torch.cat(own, dim=-1).movedim(-1, batch_first)
         tensor = tensor.reshape((*tensor.shape[:batch_first], *self.batch, *tensor.shape[batch_first + 1 :]))
         return tensor.to(self.home) if self.is_torch else tensor.cpu().numpy()
+
+
+def _trajectory(
+    runs: _Runs, blocks: list[_Block], moments: list[int], keep: Sequence[str], started: float
+) -> Trajectory:
+    """The result of all blocks."""
+    import torch
+
+    history = {
+        name: runs.unload([torch.stack([moment[name] for moment in block.history]) for block in blocks], 1)
+        if name in keep
+        else None
+        for name in _KEPT
+    }
+    last = {name: runs.unload([block.last[name] for block in blocks]) for name in _KEPT}
+    return Trajectory(
+        time=torch.tensor(moments, device=runs.home) if runs.is_torch else np.array(moments),
+        **history,
+        students=TwoLayer(last["hidden"], last["output"]),
+        final_loss=last["loss"],
+        final_gradient_norm=last["gradient_norm"],
+        stopped=runs.unload([block.stopped for block in blocks]),
+        status=runs.unload([block.status for block in blocks]),
+        seconds=clock.perf_counter() - started,
+    )
 
 
 class _Block(NamedTuple):

@@ -35,8 +35,8 @@ SPURIOUS = (
 def _spurious(effort: Effort) -> Outcome:
     d = Derivation()
     near, teacher = SPURIOUS
-    found = critical_points(TwoLayer(near[None]), TwoLayer(teacher))
-    point = certify(found.students.hidden[0], teacher)
+    search = critical_points(TwoLayer(near[None]), TwoLayer(teacher))
+    point = certify(search.students.hidden[0], teacher)
     d.certificate(
         "critical point",
         bool(np.abs(point.centre - near).max() + point.radius < 1e-5),
@@ -126,8 +126,8 @@ def _least_opposite_loss(teacher: TwoLayer) -> float:
     features = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
     k = len(units)
     weight = 1e4  # of the constraint, which is a row of the problem
-    rows = np.concatenate([features[:, : 2 * k], weight * np.repeat([0.0, 1.0], k)[None]])
-    lengths, _ = nnls(rows, np.append(features[:, 2 * k :].sum(axis=1), 0.5 * weight))
+    equations = np.concatenate([features[:, : 2 * k], weight * np.repeat([0.0, 1.0], k)[None]])
+    lengths, _ = nnls(equations, np.append(features[:, 2 * k :].sum(axis=1), 0.5 * weight))
     if abs(lengths[k:].sum() - 0.5) > 1e-3:
         raise CheckFailed(f"least squares missed its constraint: {lengths[k:].sum()}")
     kept = lengths > 0
