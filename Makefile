@@ -35,6 +35,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.kernels --json benchmarks/results/kernels.json
 	$(BIN)/python -m benchmarks.min_norm --json benchmarks/results/min_norm.json
 	$(BIN)/python -m benchmarks.training --json benchmarks/results/training.json
+	$(BIN)/python -m benchmarks.page benchmarks/results
 
 clean:
 	rm -rf .venv report figures build *.egg-info .pytest_cache .hypothesis .ruff_cache benchmarks/results

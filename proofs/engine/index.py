@@ -1,7 +1,8 @@
 """The index of all claims: what each says, where its check is and how long that takes, in `proofs/index.json`.
 
 Listing the claims, and choosing some of them, reads the index alone; a claim's module, and SymPy and torch with it, is
-loaded when the claim is checked. `python -m proofs.engine.index` writes the index from the modules; a test compares.
+loaded when the claim is checked. `python -m proofs.engine.index` writes the index from the modules, and the verdicts
+and counts of the README from the index; tests compare.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,9 +23,10 @@ from alignmath.extras import needs
 from .. import PAPERS
 from .claims import Claim, Statement, Verdict
 
-__all__ = ["FILE", "Entry", "claims_in_modules", "entries", "entry_of", "loaded", "main"]
+__all__ = ["FILE", "Entry", "claims_in_modules", "entries", "entry_of", "loaded", "main", "with_verdicts"]
 
 FILE = Path(__file__).parent.parent / "index.json"
+README = Path(__file__).parent.parent.parent / "README.md"
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,21 @@ def as_text(seconds: Mapping[str, float]) -> str:
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
+def with_verdicts(text: str) -> str:
+    """The README with each row's verdict, the count of each verdict and of all claims as the index has them."""
+    verdicts = {entry.name: str(entry.expected) for entry in entries()}
+
+    def row(match: re.Match[str]) -> str:
+        found = dict.fromkeys(verdicts[name] for name in re.findall(r"`([^`]+)`", match[3]))
+        return f"| {match[1]} | {', '.join(found)} | {match[3]} |"
+
+    text = re.sub(r"^\| (.*) \| ([A-Z, ]+) \| (`.*`) \|$", row, text, flags=re.MULTILINE)
+    counted = Counter(verdicts.values())
+    counts = ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
+    text = re.sub(r"Counts: .*?\.$", f"Counts: {counts}.", text, flags=re.MULTILINE)
+    return re.sub(r"ledger of \d+ statements", f"ledger of {len(verdicts)} statements", text)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m proofs.engine.index", description="Write the index of all claims.")
@@ -135,7 +154,9 @@ def main(argv: list[str] | None = None) -> int:
     else:
         seconds = {entry.name: entry.seconds for entry in entries()} if FILE.exists() else {}
     FILE.write_text(as_text(seconds), encoding="utf-8")
-    print(f"{FILE.name}: {len(FILE.read_text(encoding='utf-8').splitlines()) - 2} claims")
+    entries.cache_clear()
+    README.write_text(with_verdicts(README.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{FILE.name}: {len(entries())} claims")
     return 0
 
 
