@@ -105,8 +105,15 @@ def _kernels(figures: Mapping[str, float]) -> str:
         "The ReLU tangent kernel (100 inputs, float64) against neural-tangents 0.6.5 jitted, in an environment of its\n"
         "own with the JAX it needs; milliseconds, medians of calls that alternate. Ratio: our time over theirs.\n\n"
         + _table(["n", "hidden layers", "`tangent`", "neural-tangents", "ratio"], rows)
-        + f"\n\n`gram` of a convolutional residual network: {'; '.join(images)}."
+        + f"\n\n`gram` of a convolutional residual network:\n{'; '.join(images)}."
     )
+
+
+def _failure(told: str) -> str:
+    """The limit that a cell went over, "not run", or the kind of exception."""
+    told = told.removeprefix("over the limit: ")
+    raised = re.match(r"[\w.]*?(\w+):", told)
+    return told if raised is None else raised[1]
 
 
 def _min_norm(figures: Mapping[str, Any]) -> str:
@@ -121,7 +128,7 @@ def _min_norm(figures: Mapping[str, Any]) -> str:
             for method in methods:
                 cell = next(cell for cell in mine if (cell["N"], cell["method"]) == (count, method))
                 if "seconds" not in cell:
-                    row.append(cell["failed"])
+                    row.append(_failure(cell["failed"]))
                     continue
                 missed = "" if cell["interpolates"] else f" (residual {cell['residual']:.0e})"
                 row.append(_figure(cell["seconds"]) + missed)
@@ -129,8 +136,9 @@ def _min_norm(figures: Mapping[str, Any]) -> str:
         parts.append(f"Seconds with {labels} labels:\n\n" + _table(["N", *methods], rows))
     limits = f"{figures['limit, seconds']:g} s and {figures['limit, bytes'] / 2**30:g} GiB"
     return (
-        f"The minimum-norm interpolant in the plane, each cell within {limits}. A residual is named where the answer\n"
-        "does not interpolate; beyond a cell that went over, larger ones are not run.\n\n" + "\n\n".join(parts)
+        f"The minimum-norm interpolant in the plane, each cell within {limits}; a limit in a cell's place is the one it\n"
+        "went over, and larger ones are then not run. A residual is named where the answer does not interpolate;\n"
+        "`NotCertified`: refused, as the gap asked for was not met.\n\n" + "\n\n".join(parts)
     )
 
 
