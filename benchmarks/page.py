@@ -136,8 +136,8 @@ def _min_norm(figures: Mapping[str, Any]) -> str:
         parts.append(f"Seconds with {labels} labels:\n\n" + _table(["N", *methods], rows))
     limits = f"{figures['limit, seconds']:g} s and {figures['limit, bytes'] / 2**30:g} GiB"
     return (
-        f"The minimum-norm interpolant in the plane, each cell within {limits}; a limit in a cell's place is the one it\n"
-        "went over, and larger ones are then not run. A residual is named where the answer does not interpolate;\n"
+        f"The minimum-norm interpolant in the plane, each cell within {limits}; a limit in a cell's place is the one\n"
+        "it went over, and larger ones are then not run. A residual is named where the answer does not interpolate;\n"
         "`NotCertified`: refused, as the gap asked for was not met.\n\n" + "\n\n".join(parts)
     )
 
