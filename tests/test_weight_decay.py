@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from alignmath.networks import TwoLayer, gaussian_weights, planar, regular_polygon
 from alignmath.plane.dual import dual_function
+from alignmath.plane.rational import exact_dual_square
 from solvers.interpolation.minimum_norm import min_norm
 from solvers.interpolation.solution import NotCertified
 from solvers.interpolation.weight_decay import largest_penalty, penalized, penalty_path
@@ -78,6 +82,104 @@ def test_the_path_leads_to_interpolation(kind):
     assert missing[-2] / missing[-1] == pytest.approx(10, rel=0.3)
     again = penalized(x, y, float(penalties[4]))
     assert again.objective == pytest.approx(path[4].objective, rel=2e-6)
+
+
+def wiggly(seed, count=50):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, 2))
+    return x, np.sin(3 * x[:, 0]) + 0.1 * rng.normal(size=count)
+
+
+def fractions(values):
+    return [Fraction(*float(value).as_integer_ratio()) for value in values]
+
+
+def exact_gap(found, x, y, penalty):
+    """What the objective exceeds its lower bound by, relative to it: in rational arithmetic, from network and dual."""
+    n, beta, labels = len(y), Fraction(penalty), fractions(y)
+    neurons = [
+        (fractions(b), Fraction(float(a))) for b, a in zip(found.network.hidden, found.network.output, strict=True)
+    ]
+    total = Fraction(0)
+    for row, label in zip(x, labels, strict=True):
+        u, v = fractions(row)
+        total += (sum(a * max(b[0] * u + b[1] * v, 0) for b, a in neurons) - label) ** 2
+    norm = sum(a * a + b[0] ** 2 + b[1] ** 2 for b, a in neurons)
+    dual = fractions(found.dual)
+    square = exact_dual_square(x, found.dual)
+    peak = max(Fraction(1), Fraction(math.sqrt(square) * (1 + 1e-15)))
+    assert peak**2 >= square
+    shrink = 1 / peak
+    value = shrink * sum(label * w for label, w in zip(labels, dual, strict=True))
+    bound = beta * (value - n * beta / 2 * shrink**2 * sum(w * w for w in dual))
+    return float((total / (2 * n) + beta / 2 * norm) / bound - 1)
+
+
+@pytest.mark.parametrize(("penalty", "seeds"), [(1e-4, 4), (1e-5, 4), (1e-7, 1), (1e-10, 1)])
+def test_small_penalties_are_solved_to_the_tolerance(penalty, seeds):
+    """They stalled once: 35 rounds and half a minute at seed 3 and 1e-5. The proof is by rational arithmetic."""
+    for seed in range(3, 3 + seeds):
+        x, y = wiggly(seed)
+        found = penalized(x, y, penalty)
+        assert -1e-12 <= exact_gap(found, x, y, penalty) <= 1e-8
+        assert found.rounds <= 60
+        assert found.network.width <= len(y)
+
+
+def test_it_stops_where_the_gap_is_below_the_tolerance_asked_for():
+    x, y = wiggly(3)
+    rounds = [penalized(x, y, 1e-4, tolerance=tolerance).rounds for tolerance in (10.0, 0.1, 1e-8)]
+    assert rounds[0] < rounds[1] < rounds[2]
+
+
+def test_a_path_may_be_given_in_any_order():
+    x, y = wiggly(0)
+    penalties = [1e-5, 1e-2, 1e-3, 1e-2, 1e-4]
+    path = penalty_path(x, y, iter(penalties))
+    assert [found.penalty for found in path] == penalties
+    falling = penalty_path(x, y, sorted(penalties, reverse=True))
+    assert path[0].objective == falling[-1].objective
+    assert path[0].rounds == falling[-1].rounds  # no start from nothing
+
+
+def test_a_penalty_too_small_for_doubles_points_to_interpolation():
+    x, y = wiggly(1)
+    with pytest.raises(NotCertified, match=r"of largest_penalty\(x, y\) the optimum is almost min_norm\(x, y\)"):
+        penalized(x, y, 1e-15)
+    with pytest.raises(ValueError, match=r"penalty is 1e-300, .* min_norm\(x, y\) is the limit"):
+        penalized(x, y, 1e-300)
+    with pytest.raises(ValueError, match=r"penalties\[1\] is 0"):
+        penalty_path(x, y, [0.1, 0.0])
+
+
+@pytest.mark.parametrize("size", [1e-146, 1e-80, 1e80, 1e146])
+@pytest.mark.parametrize("labels", [1e-146, 1.0, 1e146])
+def test_units_only_rescale(size, labels):
+    x, y = samples(8, 12, "random")
+    plain, found = penalized(x, y, 0.01), penalized(size * x, labels * y, 0.01 * size * labels)
+    assert found.objective == pytest.approx(plain.objective * labels**2, rel=1e-8)
+    assert found.squared_norm == pytest.approx(plain.squared_norm * (labels / size), rel=1e-6)
+    np.testing.assert_allclose(found.dual * size, plain.dual, atol=1e-4)
+    np.testing.assert_allclose(found.network(size * x) / labels, plain.network(x), atol=1e-4)
+
+
+def test_hard_samples_are_solved():
+    """Repeated, opposite, at 0, on one line, in a heap, far off: with the proof."""
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=12)
+    heaps = {
+        "repeated": np.concatenate([x, x, -x, 3 * x]),
+        "line": np.outer(rng.normal(size=20), [1.0, 2.0]),
+        "heap": 1 + 1e-9 * rng.normal(size=(20, 2)),
+        "far off": np.stack([1e6 + 0.1 * np.arange(20), np.ones(20)], axis=1),
+    }
+    for name, samples in heaps.items():
+        labels = np.resize(y, len(samples))
+        for penalty in (1e-2, 1e-6):
+            found = penalized(samples, labels, penalty)
+            assert exact_gap(found, samples, labels, penalty) <= 1e-8, name
+    one = penalized([[0.0, 0.0], [1.0, 0.0]], [0.0, 2.0], 1e-9)  # least (c - 2)^2 / 4 + beta c: c = 2 - 2 beta
+    assert one.squared_norm == pytest.approx(2 * (2 - 2e-9), rel=1e-15)
 
 
 def test_contradictory_labels_on_one_ray_are_fitted_in_the_mean():

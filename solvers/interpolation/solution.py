@@ -19,10 +19,10 @@ class NotCertified(ArithmeticError):
 
     >>> from solvers.interpolation import penalized
     >>> try:
-    ...     penalized([[1.0, 0.0], [0.6, 0.8]], [1.0, -1.0], 0.1, tolerance=1e-30)
+    ...     penalized([[1.0, 0.0], [0.6, 0.8], [0.3, 0.1]], [1.0, -1.0, 0.5], 1e-15)
     ... except NotCertified as error:
-    ...     print(str(error).split(":")[-1])
-     pass method="lifting", or a larger tolerance or penalty
+    ...     print(str(error).split("; ")[-1])
+    at 3e-15 of largest_penalty(x, y) the optimum is almost min_norm(x, y)
     """
 
 

@@ -9,9 +9,10 @@ interpolant (min_norm paper, Section 6).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,20 @@ from alignmath.networks import TwoLayer
 from alignmath.plane.dual import arc_peaks
 
 from ..runs import Run, as_tolerance
+from .exchange import nonnegative, slid, values
 from .lifting import lifted
 from .samples import checked_samples, peak_size
 from .solution import NotCertified, SolutionStatus, balanced
 
 __all__ = ["PenalizedSolution", "largest_penalty", "penalized", "penalty_path"]
 
+Neurons = tuple[np.ndarray, np.ndarray]
+"""Vectors `(K, d)`, `c_k u_k` up to sign, and signs `(K,)`."""
 _ROUNDS = 100
-_EPS = float(np.finfo(float).eps)
+_POWERS = 900
+"""Powers of 2 that the penalty may be away from x and y."""
+_SMALL = 1e-6
+"""Share of the largest penalty from which on the minimum norm is pointed to."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,13 +86,15 @@ def penalized(
 ) -> PenalizedSolution:
     """The global optimum of `1/(2n) |f - y|^2 + (penalty/2) sum (a_j^2 + |b_j|^2)`, with its dual certificate.
 
-    x: `(N, d)`; y: `(N,)`; penalty: beta > 0. method: "exact", for d = 2 and up to a few hundred samples, least squares
-    with signs on finitely many directions, to which the peaks of the dual function are added, neurons of one wedge
-    being merged; or "lifting", the convex program in cvxpy (`lifting.lifted`) with the given `solver`, any d.
+    x: `(N, d)`; y: `(N,)`; penalty: beta > 0.
+    method: "exact", for d = 2 and up to a few hundred samples, least squares with signs on finitely many directions, to
+    which the peaks of the dual function are added, and Newton's method for neurons that slide within their wedges; or
+    "lifting", the convex program in cvxpy (`lifting.lifted`) with the given `solver`, any d.
     tolerance: largest relative gap to accept.
 
     Raises `ValueError` for bad data (a label other than 0 at x = 0 is refused as in `min_norm`), and `NotCertified` if
-    the gap exceeds the tolerance. The lifting needs cvxpy: `ImportError` that names the extra `convex`.
+    the gap exceeds the tolerance, as it does where the penalty is so small that rounding decides: there `min_norm`, the
+    limit, is the one to ask. The lifting needs cvxpy: `ImportError` that names the extra `convex`.
 
     >>> solution = penalized([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], 0.1)
     >>> round(solution.squared_norm, 6), round(solution.mean_square, 6)  # without the penalty 2.828427 and 0
@@ -97,84 +106,134 @@ def penalized(
         raise ValueError(f'method is {method!r}; expected "exact" or "lifting"')
     if method == "exact" and x.shape[1] != 2:
         raise ValueError(f'x has dimension {x.shape[1]}; method "exact" is for the plane: pass method="lifting"')
+    problem = _Scaled(x, y)
     if method == "exact":
-        return _exchange(x, y, beta, tolerance, np.zeros((0, 2)), np.zeros(0))
-    started = time.perf_counter()
-    kept = np.any(x != 0, axis=1)
-    if not np.any(y):
-        return _certified(x, y, beta, np.zeros((0, x.shape[1])), np.zeros(0), None, 0, started, tolerance)
-    scaled = beta * len(x) / np.count_nonzero(kept)  # samples at 0 count in n and do nothing else
-    lift = lifted(x[kept], y[kept], penalty=scaled, solver=solver)
-    dual = np.zeros(len(x))
-    dual[kept] = lift.multipliers
-    return _certified(x, y, beta, lift.vectors, lift.signs, dual, 0, started, tolerance)
+        return problem.restored(_exchange(*problem.at(beta), tolerance, _none(2)), beta)
+    return problem.restored(_lifting(*problem.at(beta), tolerance, solver), beta)
 
 
 def penalty_path(x: Any, y: Any, penalties: Iterable[float], *, tolerance: float = 1e-8) -> list[PenalizedSolution]:
-    """`penalized` for each of the `penalties`, d = 2, each starting from the one before: give them descending.
+    """`penalized` for each of the `penalties`, d = 2, in their order.
 
-    >>> path = penalty_path([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], [0.1, 0.01])
+    They are solved from the largest to the smallest, whatever their order, each starting from the one before.
+
+    >>> path = penalty_path([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], [0.01, 0.1])
     >>> [round(solution.squared_norm, 6) for solution in path]
-    [2.428427, 2.788427]
+    [2.788427, 2.428427]
     """
     x, y = checked_samples(x, y)
     if x.shape[1] != 2:
         raise ValueError(f"x has dimension {x.shape[1]}; the path is computed in the plane only")
     tolerance = as_tolerance(tolerance, "tolerance")
-    vectors, signs, path = np.zeros((0, 2)), np.zeros(0), []
-    for penalty in penalties:
-        solution = _exchange(x, y, as_number(penalty, "penalties", above=True), tolerance, vectors, signs)
+    betas = [as_number(penalty, f"penalties[{k}]", above=True) for k, penalty in enumerate(penalties)]
+    problem, neurons = _Scaled(x, y), _none(2)
+    path: dict[float, PenalizedSolution] = {}
+    for beta in sorted(set(betas), reverse=True):
+        solution = _exchange(*problem.at(beta), tolerance, neurons)
         hidden, output = solution.network.hidden, solution.network.output
         live = output != 0
-        vectors, signs = (np.abs(output)[:, None] * hidden)[live], np.sign(output)[live]
-        path.append(solution)
-    return path
+        neurons = (np.abs(output)[:, None] * hidden)[live], np.sign(output)[live]
+        path[beta] = problem.restored(solution, beta)
+    return [path[beta] for beta in betas]
 
 
-def _exchange(
-    x: np.ndarray, y: np.ndarray, beta: float, tolerance: float, vectors: np.ndarray, signs: np.ndarray
-) -> PenalizedSolution:
+def _none(dimension: int) -> Neurons:
+    return np.zeros((0, dimension)), np.zeros(0)
+
+
+class _Scaled:
+    """The problem in units in which the largest entries of x and y are about 1: powers of 2, so that nothing rounds."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.x_power, self.y_power = (math.frexp(float(np.abs(values).max()))[1] for values in (x, y))
+        self.y_power += (self.y_power - self.x_power) % 2  # weights take the root
+        self.x, self.y = np.ldexp(x, -self.x_power), np.ldexp(y, -self.y_power)
+
+    def at(self, beta: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """x, y and the penalty in these units."""
+        fraction, power = math.frexp(beta)
+        power -= self.x_power + self.y_power
+        if not abs(power) <= _POWERS:
+            cure = "min_norm(x, y) is the limit" if power < 0 else "the network 0 is optimal"
+            raise ValueError(f"penalty is {beta:g}, of another scale than x and y, where {cure}")
+        return self.x, self.y, math.ldexp(fraction, power)
+
+    def restored(self, solution: PenalizedSolution, beta: float) -> PenalizedSolution:
+        """The solution in the units of the user; `ValueError` where they do not hold it."""
+        half = (self.y_power - self.x_power) // 2
+        if 2 * half + math.frexp(solution.squared_norm)[1] > 1023:
+            raise ValueError("y over x is so large that the squared norm is beyond 1e308; rescale x or y")
+        hidden, output = solution.network.hidden, solution.network.output
+        return replace(
+            solution,
+            network=TwoLayer(np.ldexp(hidden, half), np.ldexp(output, half)),
+            objective=math.ldexp(solution.objective, 2 * self.y_power),
+            squared_norm=math.ldexp(solution.squared_norm, 2 * half),
+            mean_square=math.ldexp(solution.mean_square, 2 * self.y_power),
+            dual=np.ldexp(solution.dual, -self.x_power),
+            lower_bound=math.ldexp(solution.lower_bound, 2 * self.y_power),
+            penalty=beta,
+        )
+
+
+def _lifting(x: np.ndarray, y: np.ndarray, beta: float, tolerance: float, solver: str) -> PenalizedSolution:
     started = time.perf_counter()
+    kept = np.any(x != 0, axis=1)
+    if not np.any(y):
+        return _certified(x, y, beta, _none(x.shape[1]), None, 0, started, tolerance)
+    scaled = beta * len(x) / np.count_nonzero(kept)  # samples at 0 count in n and do nothing else
+    lift = lifted(x[kept], y[kept], penalty=scaled, solver=solver)
+    dual = np.zeros(len(x))
+    dual[kept] = lift.multipliers
+    return _certified(x, y, beta, (lift.vectors, lift.signs), dual, 0, started, tolerance)
+
+
+def _exchange(x: np.ndarray, y: np.ndarray, beta: float, tolerance: float, neurons: Neurons) -> PenalizedSolution:
+    """Directions where the dual function peaks are added, masses found, and the neurons slid in their wedges."""
+    started, shift = time.perf_counter(), len(x) * beta
     best: PenalizedSolution | None = None
+    dual = ((y - values(x, *neurons)) / shift).astype(float)
     for round_ in range(_ROUNDS):
-        solution = _certified(x, y, beta, vectors, signs, None, round_, started, np.inf)
+        solution = _certified(x, y, beta, neurons, dual, round_, started, np.inf)
         if best is None or solution.gap < best.gap:
             best = solution
-        if best.gap <= 0.1 * tolerance:
-            break
-        rest = (y - _values(x, vectors, signs)) / (len(x) * beta)
-        heights, angles = arc_peaks(x, rest)
+        if best.gap <= tolerance:
+            return best
+        heights, angles = _local_peaks(x, dual)
         over = np.abs(heights) > 1 + max(1e-13, 1e-3 * (np.abs(heights).max() - 1))
         if not over.any():
             break
-        units = vectors / np.linalg.norm(vectors, axis=1)[:, None]
+        size = np.linalg.norm(neurons[0], axis=1)
         fresh = np.stack([np.cos(angles[over]), np.sin(angles[over])], axis=1)
-        units = np.concatenate([units, fresh])
-        every = np.concatenate([signs, np.sign(heights[over])])
-        columns = np.maximum(x @ units.T, 0) * every
-        start = np.append(np.linalg.norm(vectors, axis=1), np.zeros(len(fresh)))
-        mass = _nonnegative(columns, y, len(x) * beta, start)
+        units = np.concatenate([neurons[0] / size[:, None], fresh])
+        signs = np.concatenate([neurons[1], np.sign(heights[over])])
+        columns, start = np.maximum(x @ units.T, 0) * signs, np.append(size, np.zeros(len(fresh)))
+        mass = nonnegative(columns, y, shift, start, 0.01 * tolerance)
         live = mass > 0
-        vectors, signs = _merged(x, (mass[:, None] * units)[live], every[live])
+        vectors, signs, dual = slid(x, y, shift, (mass[:, None] * units)[live], signs[live])
+        neurons = vectors, signs
     assert best is not None
-    if best.gap > tolerance:
-        raise NotCertified(
-            f'exact left a gap of {best.gap:.2g}, beyond the tolerance {tolerance:g}: pass method="lifting", or a '
-            "larger tolerance or penalty"
-        )
-    return best
+    share = beta * len(x) / peak_size(x, y)
+    limit = f"; at {share:.1g} of largest_penalty(x, y) the optimum is almost min_norm(x, y)" if share < _SMALL else ""
+    raise NotCertified(
+        f"exact left a gap of {best.gap:.2g}, beyond the tolerance {tolerance:g}: pass a larger tolerance or penalty, "
+        f'or method="lifting"{limit}'
+    )
 
 
-def _values(x: np.ndarray, vectors: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    return np.maximum(x @ vectors.T, 0) @ signs
+def _local_peaks(x: np.ndarray, multipliers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the peaks of the arcs, those that no neighbouring arc's exceeds."""
+    heights, angles = arc_peaks(x, multipliers)
+    size = np.abs(heights)
+    local = (size >= np.roll(size, 1)) & (size > np.roll(size, -1))
+    return heights[local], angles[local]
 
 
 def _certified(
     x: np.ndarray,
     y: np.ndarray,
     beta: float,
-    vectors: np.ndarray,
-    signs: np.ndarray,
+    neurons: Neurons,
     dual: np.ndarray | None,
     rounds: int,
     started: float,
@@ -183,7 +242,8 @@ def _certified(
     """The solution made of vectors `c_k u_k` up to sign; its dual is `(y - f)/(n beta)` unless given, scaled so that
     `|p| <= 1` and that its bound is the largest."""
     n = len(x)
-    misfit = y - _values(x, vectors, signs)
+    vectors, signs = neurons
+    misfit = (y - values(x, vectors, signs)).astype(float)
     size = np.linalg.norm(vectors, axis=1)
     mean_square = float(misfit @ misfit) / n
     objective = mean_square / 2 + beta * float(size.sum())
@@ -210,64 +270,4 @@ def _certified(
         rounds=rounds,
         status=SolutionStatus.CERTIFIED,
         seconds=time.perf_counter() - started,
-    )
-
-
-def _nonnegative(columns: np.ndarray, target: np.ndarray, shift: float, start: np.ndarray) -> np.ndarray:
-    """m >= 0 of least `|columns m - target|^2 / 2 + shift sum m`, by active sets from `start` (Lawson and Hanson)."""
-    from scipy.linalg import qr, solve_triangular
-
-    mass, passive = start.copy(), start > 0
-    size, banned = np.linalg.norm(columns, axis=0), np.zeros(len(mass), dtype=bool)
-    for _ in range(20 * len(mass) + 100):
-        while passive.any():
-            chosen = np.flatnonzero(passive)
-            q, r = qr(columns[:, chosen], mode="economic")
-            diagonal = np.abs(np.diag(r))
-            if len(chosen) > len(target) or diagonal.min() <= 1e-12 * diagonal.max():
-                along = np.linalg.svd(columns[:, chosen])[2][-1]  # dependent: less mass for the same values
-                along = along if along.sum() < 0 else -along
-                steps = np.where(along < 0, mass[chosen] / np.maximum(-along, 1e-300), np.inf)
-                mass[chosen] = np.maximum(mass[chosen] + steps.min() * along, 0)
-                gone = chosen[np.argmin(steps)]
-                passive[gone], mass[gone], banned[gone] = False, 0.0, True  # or it would come back for ever
-                continue
-            inverse = solve_triangular(r, np.full(len(chosen), shift), trans=1)
-            aim = solve_triangular(r, q.T @ target - inverse)
-            if np.all(aim > 0):
-                mass[chosen] = aim
-                break
-            falling = aim <= 0
-            steps = mass[chosen][falling] / np.maximum(mass[chosen][falling] - aim[falling], 1e-300)
-            step = float(steps.min())
-            mass[chosen] += step * (aim - mass[chosen])
-            gone = chosen[falling & (mass[chosen] <= 1e-15 * max(1.0, mass.max()))]
-            gone = gone if len(gone) else chosen[falling][np.argmin(steps)][None]
-            passive[gone], mass[gone] = False, 0.0
-        gain = columns.T @ (target - columns @ mass) - shift
-        gain[passive | banned] = -np.inf
-        best = int(np.argmax(gain))
-        if gain[best] <= 1e-11 * shift + 100 * _EPS * size[best] * np.linalg.norm(target):
-            break
-        passive[best] = True
-    return mass
-
-
-def _merged(x: np.ndarray, vectors: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbouring neurons of one sign with the same active samples, those on their kinks left aside, added up."""
-    order = np.lexsort((np.arctan2(vectors[:, 1], vectors[:, 0]), signs))
-    vectors, signs = vectors[order], signs[order]
-    products = x @ vectors.T
-    slack = 1e-12 * np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
-    active = np.where(np.abs(products) <= slack, 0, np.sign(products)).astype(int)
-    groups: list[list[int]] = []
-    for k in range(len(vectors)):
-        if groups and signs[k] == signs[groups[-1][0]]:
-            side = np.array([np.sign(np.sum(active[:, groups[-1]], axis=1))]).ravel()
-            if not np.any(side * active[:, k] < 0):
-                groups[-1].append(k)
-                continue
-        groups.append([k])
-    return np.array([vectors[group].sum(axis=0) for group in groups]).reshape(-1, 2), np.array(
-        [signs[group[0]] for group in groups]
     )
