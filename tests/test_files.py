@@ -16,7 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignmath.activations import ERF, GELU, RELU, SOFTPLUS, STEP, TANH, from_functions, leaky_relu, monomial
-from alignmath.architectures import ConvolutionalResNet, Dense, FullyConnected, Nonlinearity, Residual, ResNet, serial
+from alignmath.architectures import (
+    Convolution,
+    ConvolutionalResNet,
+    Dense,
+    FullyConnected,
+    GlobalAveragePooling,
+    Nonlinearity,
+    Residual,
+    ResNet,
+    StandardParametrisation,
+    serial,
+)
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, gaussian_weights, random_student, regular_polygon
 from solvers.dynamics.descent import descend
 from solvers.dynamics.gradient_flow import flow
@@ -232,6 +243,9 @@ def test_a_solution_comes_back_to_the_bit(solve, library, suffix, tmp_path):
         FullyConnected(2, (leaky_relu(0.1234567890123456), monomial(2)), weight_variance=2.0, bias_variance=0.1),
         ResNet(3, SOFTPLUS, scale=0.3),
         ConvolutionalResNet(2, ERF, patch=5),
+        FullyConnected(2, ERF, weight_variance=(1.0, 2.0), bias_variance=(0.0, 0.1, 0.2)),
+        serial(Convolution(), Nonlinearity(RELU), GlobalAveragePooling(), Dense()),
+        StandardParametrisation(FullyConnected(1, RELU, weight_variance=2.0), 6, biases=True),
         serial(
             Dense(), Nonlinearity(RELU), Residual(Dense(), Nonlinearity(GELU), factor=0.3), Dense(bias_variance=1.0)
         ),

@@ -18,9 +18,11 @@ from alignmath.architectures import (
     ConvolutionalResNet,
     Dense,
     FullyConnected,
+    GlobalAveragePooling,
     Nonlinearity,
     Residual,
     ResNet,
+    StandardParametrisation,
     serial,
 )
 from alignmath.kernels import gram, tangent
@@ -134,6 +136,9 @@ OWN = {
     "pre-activation": serial(Dense(1.5, 0.1), Residual(Nonlinearity(TANH), Dense(1.2, 0.1), factor=0.6), Nonlinearity(GELU), Dense(0.9)),
     "residual in residual": serial(Dense(), Nonlinearity(SOFTPLUS), Residual(Dense(), Nonlinearity(GELU), Residual(Dense(), Nonlinearity(SOFTPLUS), factor=0.6), factor=0.7), Dense()),
     "convolutions": serial(Convolution(0.8, 0.3, patch=3), Nonlinearity(SOFTPLUS), Residual(Convolution(0.5, patch=5), Nonlinearity(TANH), factor=0.6), Convolution(0.4), Nonlinearity(GELU), Dense(0.3), Nonlinearity(TANH), Dense(1.0, 0.2)),
+    "per layer": FullyConnected(2, (RELU, SOFTPLUS), weight_variance=(1.6, 0.9), bias_variance=(0.3, 0.0, 0.2), last_weight_variance=0.8),
+    "pooled": serial(Convolution(0.8, 0.3), Nonlinearity(RELU), Residual(Convolution(0.5, patch=5), Nonlinearity(TANH), factor=0.6), GlobalAveragePooling(), Dense(1.0, 0.2)),
+    "pooled before activations": serial(Convolution(0.8, 0.3), Nonlinearity(RELU), Convolution(0.9), GlobalAveragePooling(), Nonlinearity(GELU), Dense(1.2), Nonlinearity(SOFTPLUS), Dense()),
 }  # fmt: skip
 """Networks of one's own, and biases."""
 
@@ -149,7 +154,15 @@ def all_parameters(network):
     return (*network.weights, network.output, *(b for b in network.biases or () if b is not None))
 
 
-@pytest.mark.parametrize("architecture", OWN.values(), ids=OWN)
+def standard(architecture, width):
+    return StandardParametrisation(architecture, width, biases=True)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [*OWN.values(), *(standard(a, 6) for a in OWN.values())],
+    ids=[*OWN, *(f"standard {n}" for n in OWN)],
+)
 def test_gram_matrices_of_ones_own_networks_are_products_of_jacobians(architecture):
     x, _ = data(architecture)
     network = drawn(architecture, 6, seed=2)
@@ -164,30 +177,73 @@ def test_gram_matrices_of_ones_own_networks_are_products_of_jacobians(architectu
         torch.testing.assert_close(grams(network, x)[h], own, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("architecture", OWN.values(), ids=OWN)
-def test_gram_matrices_of_ones_own_networks_tend_to_their_limits(architecture):
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "parametrised"),
+    [
+        *(pytest.param(name, lambda a, m: a, id=name, marks=[SLOW] * (name == "pooled before activations")) for name in OWN),
+        pytest.param("usual", lambda a, m: standard(a, m), id="standard"),
+        pytest.param("pooled", lambda a, m: standard(a, m), id="standard pooled", marks=SLOW),
+    ],
+)  # fmt: skip
+def test_gram_matrices_of_ones_own_networks_tend_to_their_limits(name, parametrised):
     """As above, 3000 networks of each width. 4.5 standard errors are at most 8% of the largest entry of their layer, so
-    that a layer's matrix off by 10% is seen."""
-    x, _ = data(architecture, n=3)
-    means, errors = [], []
+    that a layer's matrix off by 10% is seen. In the standard parametrisation limits have a width: what is compared are
+    the matrices over the largest entries of its limit."""
+    x, _ = data(OWN[name], n=3)
+    means, errors, limits = [], [], []
     for width in (40, 80):
+        architecture = parametrised(OWN[name], width)
         one, generator = drawn(architecture, width), torch.Generator().manual_seed(width)
         shapes = [p.shape for p in all_parameters(one)]
+        spreads = [d for d, _ in architecture.deviations(x.shape[1], width)]
+        spreads += [d for _, d in architecture.deviations(x.shape[1], width) if d is not None]
         many = torch.func.vmap(lambda *p, one=one: grams(with_all(one, p), x))
-        normal = partial(torch.randn, generator=generator, dtype=torch.float64)
-        matrices = torch.cat([many(*(normal(500, *shape) for shape in shapes)) for _ in range(6)]).numpy()
+
+        def batch(shapes=shapes, spreads=spreads, many=many, generator=generator):
+            normal = partial(torch.randn, generator=generator, dtype=torch.float64)
+            return many(*(d * normal(500, *shape) for shape, d in zip(shapes, spreads, strict=True)))
+
+        K = np.array([gram(x, architecture, layer=h) for h in range(1, architecture.serial.depth + 2)])
+        np.testing.assert_allclose(tangent(x, architecture), K.sum(axis=0), rtol=1e-12)
+        largest = np.abs(K).max(axis=(1, 2), keepdims=True)
+        matrices = torch.cat([batch() for _ in range(12 if "before" in name else 6)]).numpy() / largest
         means.append(matrices.mean(axis=0))
         errors.append(matrices.std(axis=0) / math.sqrt(len(matrices)))
+        limits.append(K / largest)
     limit, error = 2 * means[1] - means[0], np.hypot(2 * errors[1], errors[0])
-    K = np.array([gram(x, architecture, layer=h) for h in range(1, architecture.serial.depth + 2)])
+    K = 2 * limits[1] - limits[0]
     assert np.abs((limit - K) / error).max() < 4.5
-    assert np.all(4.5 * error.max(axis=(1, 2)) < 0.08 * np.abs(K).max(axis=(1, 2)))
+    assert np.all(4.5 * error.max(axis=(1, 2)) < 0.08)
     for factor in (0.9, 1.1):
         assert np.all(np.abs((limit - factor * K) / error).max(axis=(1, 2)) > 4.5)
-    np.testing.assert_allclose(tangent(x, architecture), K.sum(axis=0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("architecture", OWN.values(), ids=OWN)
+@pytest.mark.parametrize("biases", [False, True])
+def test_the_standard_parametrisation_has_the_weights_of_torch(biases):
+    """The same network as a module of torch.nn, by its own Jacobians; and the same outputs as with factors."""
+    ntk = FullyConnected(2, TANH, weight_variance=1.5, bias_variance=(0.2, 0.0, 0.1), last_weight_variance=0.8)
+    network = random_network(3, StandardParametrisation(ntk, 40, biases=biases), 40, seed=3)
+    first, second, last = torch.nn.Linear(3, 40), torch.nn.Linear(40, 40, bias=biases), torch.nn.Linear(40, 1)
+    module = torch.nn.Sequential(first, torch.nn.Tanh(), second, torch.nn.Tanh(), last).double()
+    assert [b is None for b in network.biases] == [False, not biases, False]
+    with torch.no_grad():
+        for layer, W, b in zip((first, second, last), (*network.weights, network.output[None]), network.biases, strict=True):  # fmt: skip
+            layer.weight.copy_(W)
+            if b is not None:
+                layer.bias.copy_(b)
+    x = sphere(5, 3)
+    torch.testing.assert_close(module(torch.as_tensor(x))[:, 0], network(x))
+    torch.testing.assert_close(empirical_tangent(module, x), grams(network, x).sum(dim=0), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(random_network(3, ntk, 40, seed=3)(x), network(x)) if not biases else None
+    assert float(network.weights[1].std()) == pytest.approx(math.sqrt(1.5 / 40), rel=0.1)
+    with pytest.raises(ValueError, match="width is 30; the standard parametrisation given is that of width 40"):
+        random_network(3, StandardParametrisation(ntk, 40), 30)
+
+
+@pytest.mark.parametrize("architecture", [*OWN.values(), standard(OWN["usual"], 9)], ids=[*OWN, "standard"])
 def test_ones_own_networks_are_trained_as_by_torch_optim(architecture):
     x, y = data(architecture)
     start = drawn(architecture, 9, seed=4)

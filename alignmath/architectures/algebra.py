@@ -1,324 +1,37 @@
-"""A small algebra of networks: `Dense`, `Convolution`, `Nonlinearity`, `Residual`, put one after the other by `serial`.
+"""A small algebra of networks: layers put one after the other by `serial`, and around by `Residual`.
 
-Every layer knows two things. As the width grows: what it makes of the second moments of what comes in, between two sets
-of inputs (`pair`) and of each input with itself (`side`), and of the tangent kernel. And for finite networks: what it
-makes of arrays (`forward`), with the way back for derivatives. Entries of all weights are standard normal; factors are
-the layers'. A pre-activation, what comes out of Dense and Convolution, is Gaussian, independent from unit to unit; a
-Nonlinearity acts on that. Values of images are laid out by channels and pixels.
+`Architecture` is what `alignmath.kernels` and `solvers.dynamics.wide_networks` take. The layers are in `layers`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..activations import Activation
-from ..activations.base import as_activation
-from ..arrays import Array, as_number, as_order, namespace, root
+from ..arrays import Array
+from .layers import (
+    Back,
+    Convolution,
+    Dense,
+    GlobalAveragePooling,
+    Kind,
+    Layer,
+    Nonlinearity,
+    Pair,
+    Parameters,
+    Passage,
+    Side,
+    Told,
+    Weighted,
+)
+from .numbers import as_factor, has_gradient, require_usable
 
 if TYPE_CHECKING:
     from ..kernels.recursion import Tape
 
-__all__ = [
-    "Architecture",
-    "Convolution",
-    "Dense",
-    "Layer",
-    "Nonlinearity",
-    "Pair",
-    "Passage",
-    "Residual",
-    "Serial",
-    "Side",
-    "serial",
-]
-
-
-class Side(NamedTuple):
-    """A set of inputs by itself. variance: mean squares of the units, `(n,)`, or `(n, p)` for p pixels; mean: their
-    means, None for 0."""
-
-    variance: Array
-    mean: Array | None = None
-
-
-class Pair(NamedTuple):
-    """Two sets of inputs. covariance: second moments of the units, `(n, m)`; of images `(n, m, p)`, of equal pixels,
-    or `(n, m, p, p)`; None where no later layer needs it. tangent: the same of the derivatives by the weights so far;
-    None for 0. one, other: the sets."""
-
-    covariance: Array | None
-    tangent: Array | None
-    one: Side
-    other: Side
-
-
-class Passage(NamedTuple):
-    """What passed a layer with weights: came in `(D, n, p)`; the derivative of the outputs by what came out, `(units,
-    n, p)`; factors of weights and biases."""
-
-    inner: Array
-    slope: Array
-    factor: float
-    bias_factor: float
-
-
-Back = Callable[[Array, list[Passage]], Array]
-"""From derivatives by what comes out to those by what comes in; passages are appended, the last layer first."""
-
-
-class Kind(NamedTuple):
-    """What comes into a layer, as far as it decides which layers may follow."""
-
-    gaussian: bool = False
-    images: bool = False
-    first: bool = True
-    branch: bool = False
-
-
-class Layer:
-    """A layer; one of `Dense`, `Convolution`, `Nonlinearity`, `Residual` and `serial(...)`."""
-
-    def leaves(self) -> Iterator[Layer]:
-        """The layers it consists of, in the order in which inputs pass them."""
-        yield self
-
-    def kind(self, given: Kind) -> Kind:
-        """What comes out; `ValueError` for a layer that has no place there."""
-        raise NotImplementedError
-
-    def side(self, given: Side, *, means: bool) -> Iterator[Side]:
-        """What every leaf (and sum) makes of a set of inputs by itself; the last is what comes out."""
-        raise NotImplementedError
-
-    def pair(self, given: Pair, tape: Tape) -> Pair:
-        """What comes out, for two sets of inputs."""
-        raise NotImplementedError
-
-    def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
-        """What comes out of `(channels, n, pixels)`, with the weights and biases taken in order, and the way back."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class _Weighted(Layer):
-    weight_variance: float = 1.0
-    bias_variance: float = 0.0
-    scaled: bool = True
-
-    def __post_init__(self) -> None:
-        as_number(self.weight_variance, "weight_variance")
-        as_number(self.bias_variance, "bias_variance")
-
-    def gathered(self, moments: Array, ndim: int) -> Array:
-        """Second moments of what the weights act on; ndim: of moments without pixels."""
-        raise NotImplementedError
-
-    def arranged(self, x: Array) -> Array:
-        """What the weights act on, `(D, n, p)`."""
-        raise NotImplementedError
-
-    def returned(self, slope: Array, shape: tuple[int, ...]) -> Array:
-        """The transpose of `arranged`."""
-        raise NotImplementedError
-
-    def fan_in(self, channels: int, pixels: int) -> int:
-        """D."""
-        raise NotImplementedError
-
-    def side(self, given: Side, *, means: bool) -> Iterator[Side]:
-        yield Side(self._times(self.gathered(given.variance, 1)) + self.bias_variance)
-
-    def pair(self, given: Pair, tape: Tape) -> Pair:
-        K, T = (None if v is None else self.gathered(v, 2) for v in (given.covariance, given.tangent))
-        chosen = tape.trained(K)
-        if K is not None:
-            K = self._times(K)
-            K = K + self.bias_variance if self.bias_variance else K
-        T = None if T is None else self._times(T)
-        if chosen:
-            T = K if T is None else T + K
-        return tape.after(K, T)
-
-    def _times(self, values: Array) -> Array:
-        return values if self.weight_variance == 1 else self.weight_variance * values
-
-    def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
-        W, bias = next(parameters)
-        inner, shape = self.arranged(x), tuple(x.shape)
-        factor = math.sqrt(self.weight_variance / shape[0] if self.scaled else self.weight_variance)
-        bias_factor = math.sqrt(self.bias_variance)
-        z = factor * (W @ inner.reshape(inner.shape[0], -1)).reshape(W.shape[0], *inner.shape[1:])
-        if bias is not None:
-            z = z + bias_factor * bias[:, None, None]
-
-        def back(slope: Array, passed: list[Passage]) -> Array:
-            passed.append(Passage(inner, slope, factor, bias_factor))
-            below = factor * (W.T @ slope.reshape(slope.shape[0], -1))
-            return self.returned(below.reshape(inner.shape), shape)
-
-        return z, back
-
-
-@dataclass(frozen=True)
-class Dense(_Weighted):
-    """Every unit sums all values of its input, and a bias: `z = sqrt(weight_variance / c) W x + sqrt(bias_variance) b`.
-
-    weight_variance, bias_variance: 0 or more. c: the units of the layer below (of an image, which is read as a whole,
-    its channels, not its pixels). scaled: False leaves `1 / c` out, in a first layer only, which then acts on inputs as
-    they are (as in the wide_networks paper), not on their mean square.
-
-        K -> weight_variance K + bias_variance,    T -> weight_variance T + weight_variance K + bias_variance
-
-    >>> import numpy as np
-    >>> from alignmath.activations import ERF
-    >>> from alignmath.architectures import Dense, Nonlinearity, serial
-    >>> from alignmath.kernels import conjugate
-    >>> network = serial(Dense(2.0), Nonlinearity(ERF), Dense(1.0, bias_variance=0.1))
-    >>> conjugate(np.eye(2), network).round(4)  # E[erf^2] + 0.1 at variance 1, and E[erf]^2 + 0.1
-    array([[0.5646, 0.1   ],
-           [0.1   , 0.5646]])
-    """
-
-    def kind(self, given: Kind) -> Kind:
-        _require_unscaled_first(self, given)
-        if given.images and given.branch:
-            raise ValueError("a Dense in a Residual makes images into vectors; use Convolution(patch=1)")
-        return Kind(True, False, False, given.branch)
-
-    def gathered(self, moments: Array, ndim: int) -> Array:
-        if moments.ndim == ndim:
-            return moments
-        xp = namespace(moments)
-        return xp.sum(moments if moments.ndim == ndim + 1 else xp.linalg.diagonal(moments), axis=-1)
-
-    def arranged(self, x: Array) -> Array:
-        return x if x.shape[2] == 1 else namespace(x).permute_dims(x, (0, 2, 1)).reshape(-1, x.shape[1], 1)
-
-    def returned(self, slope: Array, shape: tuple[int, ...]) -> Array:
-        c, n, p = shape
-        return slope if p == 1 else namespace(slope).permute_dims(slope.reshape(c, p, n), (0, 2, 1))
-
-    def fan_in(self, channels: int, pixels: int) -> int:
-        return channels * pixels
-
-
-@dataclass(frozen=True)
-class Convolution(_Weighted):
-    """At every pixel every unit sums the patch around it: stride 1, zeros outside; weights are shared by the pixels.
-
-    weight_variance: over the channels c of the layer below, not over the `patch c` weights of a unit. patch: pixels, an
-    odd number. bias_variance, scaled: as of `Dense`. With the offsets o of a patch
-
-        K_lr -> weight_variance sum_o K_(l+o, r+o) + bias_variance
-
-    >>> import numpy as np
-    >>> from alignmath.activations import RELU
-    >>> from alignmath.architectures import Convolution, Dense, Nonlinearity, serial
-    >>> from alignmath.kernels import conjugate
-    >>> network = serial(Convolution(patch=3), Nonlinearity(RELU), Dense())
-    >>> float(conjugate(np.ones((1, 1, 4)), network)[0, 0])  # patches of 2, 3, 3 and 2 ones, halved by ReLU
-    5.0
-    """
-
-    patch: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if as_order(self.patch, "patch", least=1, most=10**6) % 2 == 0:
-            raise ValueError(f"patch is {self.patch!r}; expected an odd number of pixels")
-
-    def kind(self, given: Kind) -> Kind:
-        _require_unscaled_first(self, given)
-        if not given.images and not given.first:
-            raise ValueError("a Convolution comes after a Dense, which has made vectors of the images; put it before")
-        return Kind(True, True, False, given.branch)
-
-    def gathered(self, moments: Array, ndim: int) -> Array:
-        axes, xp, p = moments.ndim - ndim, namespace(moments), moments.shape[-1]
-        total = moments
-        for o in range(1, min(self.patch // 2, p - 1) + 1):
-            up, down = ((..., *(part,) * axes) for part in (slice(o, None), slice(p - o)))
-            low, high = xp.zeros_like(moments), xp.zeros_like(moments)
-            low[down], high[up] = moments[up], moments[down]
-            total = total + low + high
-        return total
-
-    def arranged(self, x: Array) -> Array:
-        xp, reach, p = namespace(x), self.patch // 2, x.shape[2]
-        zeros = xp.zeros((*x.shape[:2], reach), dtype=x.dtype, device=x.device)
-        padded = xp.concat([zeros, x, zeros], axis=2)
-        return xp.concat([padded[:, :, o : o + p] for o in range(self.patch)], axis=0)
-
-    def returned(self, slope: Array, shape: tuple[int, ...]) -> Array:
-        xp, (c, n, p), reach = namespace(slope), shape, self.patch // 2
-        zeros = xp.zeros((c, n, reach), dtype=slope.dtype, device=slope.device)
-        total: Any = 0.0
-        for o in range(self.patch):
-            padded = xp.concat([zeros, slope[o * c : (o + 1) * c], zeros], axis=2)
-            total = total + padded[:, :, 2 * reach - o : 2 * reach - o + p]
-        return total
-
-    def fan_in(self, channels: int, pixels: int) -> int:
-        return self.patch * channels
-
-
-def _require_unscaled_first(layer: _Weighted, given: Kind) -> None:
-    if not layer.scaled and not given.first:
-        raise ValueError(f"{layer} comes after another layer, where its outputs grow with the width; use scaled=True")
-
-
-@dataclass(frozen=True)
-class Nonlinearity(Layer):
-    """`factor s(z)` at every unit, of a pre-activation: what comes out of Dense, Convolution, or a Residual of these.
-
-        K -> factor^2 E[s(u) s(v)],    T -> factor^2 E[s'(u) s'(v)] T,    (u, v) Gaussian with the second moments K
-
-    >>> from alignmath.activations import GELU
-    >>> from alignmath.architectures import Nonlinearity
-    >>> Nonlinearity(GELU, GELU.c_sigma**0.5).activation.name
-    'gelu'
-    """
-
-    activation: Activation
-    factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        as_activation(self.activation)
-        as_number(self.factor, "factor")
-
-    def kind(self, given: Kind) -> Kind:
-        if not given.gaussian:
-            raise ValueError(
-                f"a Nonlinearity ({self.activation.name}) acts on what is not Gaussian; put a Dense or Convolution "
-                "right before it"
-            )
-        return given._replace(gaussian=False)
-
-    def side(self, given: Side, *, means: bool) -> Iterator[Side]:
-        v, s = given.variance, self.activation
-        yield Side(self.factor**2 * s.dual(v, v, v), self.factor * s.mean(v) if means else None)
-
-    def pair(self, given: Pair, tape: Tape) -> Pair:
-        s, K, T, a, b = self.activation, given.covariance, given.tangent, given.one.variance, given.other.variance
-        assert K is not None
-        if a.ndim == 1:
-            a = a[:, None]
-        elif K.ndim == 3:
-            a, b = a[:, None, :], b[None]
-        else:
-            a, b = a[:, None, :, None], b[None, :, None, :]
-        most = root(a * b)  # of equal variances exactly that variance
-        K, square = namespace(K).clip(K, -most, most), self.factor**2
-        T = None if T is None else square * T * s.dual_derivative(a, K, b)
-        return tape.after(square * s.dual(a, K, b) if tape.needed() else None, T)
-
-    def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
-        s, factor = self.activation, self.factor
-        return factor * s.value(x), lambda slope, passed: slope * (factor * s.derivative(x))
+__all__ = ["Architecture", "Residual", "Serial", "serial"]
 
 
 @dataclass(frozen=True, init=False)
@@ -337,16 +50,20 @@ class Residual(Layer):
     """
 
     branch: Layer
-    factor: float
+    factor: Any
 
-    def __init__(self, *layers: Layer, factor: float = 1.0) -> None:
+    def __init__(self, *layers: Layer, factor: Any = 1.0) -> None:
         object.__setattr__(self, "branch", serial(*layers))
-        object.__setattr__(self, "factor", as_number(factor, "factor"))
-        if not any(isinstance(leaf, _Weighted) for leaf in self.leaves()):
+        object.__setattr__(self, "factor", as_factor(factor, "factor"))
+        if not any(isinstance(leaf, Weighted) for leaf in self.leaves()):
             raise ValueError("a Residual has neither Dense nor Convolution, so that x and f(x) depend on each other")
 
     def leaves(self) -> Iterator[Layer]:
         yield from self.branch.leaves()
+
+    def numbers(self) -> Iterator[tuple[str, Any]]:
+        yield "factor", self.factor
+        yield from self.branch.numbers()
 
     def kind(self, given: Kind) -> Kind:
         if given.first:
@@ -354,15 +71,19 @@ class Residual(Layer):
         out = self.branch.kind(given._replace(branch=True))
         return given._replace(gaussian=given.gaussian and out.gaussian)
 
-    def side(self, given: Side, *, means: bool) -> Iterator[Side]:
+    def side(self, given: Side, told: Told) -> Iterator[Side]:
         t, own = self.factor, given
-        for own in self.branch.side(given, means=means):
+        for own in self.branch.side(given, told):
             yield own
-        variance, mean = given.variance + t * t * own.variance, given.mean
+        variance, between, mean = given.variance + t * t * own.variance, given.between, given.mean
+        if between is not None:
+            between = between + t * t * own.between
         if own.mean is not None:
-            variance = variance if mean is None else variance + 2 * t * mean * own.mean
+            if mean is not None:
+                variance = variance + 2 * t * mean * own.mean
+                between = None if between is None else between + t * _crossed(given, own, given, own, between)
             mean = t * own.mean if mean is None else mean + t * own.mean
-        yield Side(variance, mean)
+        yield Side(variance, mean, between)
 
     def pair(self, given: Pair, tape: Tape) -> Pair:
         t, own = self.factor, self.branch.pair(given, tape)
@@ -372,23 +93,24 @@ class Residual(Layer):
         else:
             K = K + t * t * own.covariance
             if given.one.mean is not None and own.one.mean is not None:
-                cross = _outer(given.one.mean, own.other.mean, K) + _outer(own.one.mean, given.other.mean, K)
-                K = K + t * cross
+                K = K + t * _crossed(given.one, own.one, given.other, own.other, K)
         if own.tangent is not None:
             T = t * t * own.tangent if T is None else T + t * t * own.tangent
         return tape.after(K, T)
 
-    def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
+    def forward(self, x: Array, parameters: Iterator[Parameters]) -> tuple[Array, Back]:
         value, inner = self.branch.forward(x, parameters)
         t = self.factor
         return x + t * value, lambda slope, passed: slope + inner(t * slope, passed)
 
 
-def _outer(u: Array, v: Any, like: Array) -> Array:
-    """Products of means of one set and of another, in the shape of their second moments."""
-    if u.ndim == 1:
-        return u[:, None] * v
-    return u[:, None] * v[None] if like.ndim == 3 else u[:, None, :, None] * v[None, :, None, :]
+def _crossed(one: Side, one_branch: Side, other: Side, other_branch: Side, like: Array) -> Array:
+    """`b_i m_j + m_i b_j`, of means b and those of a branch, m, in the shape of second moments."""
+    b, m, c, k = one.mean, one_branch.mean, other.mean, other_branch.mean
+    assert b is not None and m is not None and c is not None and k is not None  # noqa: PT018
+    if like.ndim > b.ndim:  # of two pixels each
+        b, m, c, k = b[..., :, None], m[..., :, None], c[..., None, :], k[..., None, :]
+    return b * k + m * c
 
 
 class Architecture:
@@ -405,6 +127,11 @@ class Architecture:
         """The network, layer by layer."""
         raise NotImplementedError
 
+    @property
+    def ntk(self) -> Architecture:
+        """The network in the NTK parametrisation, whose outputs have the same law at initialisation."""
+        return self
+
     def recursion(self, layers: frozenset[int]) -> Any:
         """What `kernels` works with: the tangent kernel by the parameters of these layers, from 1 to depth + 1."""
         from ..kernels.recursion import Recursion  # which imports this module
@@ -417,27 +144,49 @@ class Architecture:
         return isinstance(next(self.serial.leaves()), Convolution)
 
     @cached_property
-    def weighted(self) -> tuple[_Weighted, ...]:
+    def weighted(self) -> tuple[Weighted, ...]:
         """The layers with weights, the output among them: depth + 1."""
-        return tuple(leaf for leaf in self.serial.leaves() if isinstance(leaf, _Weighted))
+        return tuple(leaf for leaf in self.serial.leaves() if isinstance(leaf, Weighted))
 
     @cached_property
     def nonlinearities(self) -> tuple[Nonlinearity, ...]:
         """The layers with an activation."""
         return tuple(leaf for leaf in self.serial.leaves() if isinstance(leaf, Nonlinearity))
 
+    @property
+    def pooled(self) -> bool:
+        """Whether it averages over pixels, so that all pairs of pixels count."""
+        return any(isinstance(leaf, GlobalAveragePooling) for leaf in self.serial.leaves())
+
+    @property
+    def differentiated(self) -> str:
+        """The name of one of its numbers that requires gradients, or nothing. `ValueError` for a variance that does and
+        is not above 0."""
+        named = [(name, value) for name, value in self.serial.numbers() if has_gradient(value)]
+        for name, value in named:
+            if name != "factor":
+                require_usable(value, name)
+        return named[0][0] if named else ""
+
     def shapes(self, channels: int, pixels: int, width: int) -> list[tuple[int, int]]:
         """Of the weights `(units, D)`: of all hidden layers `width` units, of the last one."""
         shapes = []
-        for layer in self.weighted:
-            shapes.append((width, layer.fan_in(channels, pixels)))
-            channels, pixels = width, pixels if isinstance(layer, Convolution) else 1
+        for layer in self.serial.leaves():
+            if isinstance(layer, Weighted):
+                shapes.append((width, layer.fan_in(channels, pixels)))
+                channels = width
+            if not (isinstance(layer, Nonlinearity) or (isinstance(layer, Weighted) and layer.keeps_pixels)):
+                pixels = 1
         return [*shapes[:-1], (1, shapes[-1][1])]
+
+    def deviations(self, channels: int, width: int) -> list[tuple[Any, Any]]:
+        """Of the entries of weights and biases as they are drawn, None where there are no biases."""
+        return [(1.0, 1.0 if layer.bias_variance else None) for layer in self.weighted]
 
     def outputs(self, x: Array, weights: Any, biases: Any) -> tuple[Array, Back]:
         """Outputs `(1, n, 1)` at `x (channels, n, pixels)`, for weights of these shapes and biases `(units,)` or None,
         and the way back, see `Layer.forward`."""
-        return self.serial.forward(x, iter(zip(weights, biases, strict=True)))
+        return self.serial.forward(x, map(Parameters, weights, biases))
 
 
 @dataclass(frozen=True)
@@ -476,10 +225,14 @@ class Serial(Layer, Architecture):
             given = layer.kind(given)
         return given
 
-    def side(self, given: Side, *, means: bool) -> Iterator[Side]:
+    def numbers(self) -> Iterator[tuple[str, Any]]:
+        for layer in self.layers:
+            yield from layer.numbers()
+
+    def side(self, given: Side, told: Told) -> Iterator[Side]:
         for layer in self.layers:
             out = given
-            for out in layer.side(given, means=means):
+            for out in layer.side(given, told):
                 yield out
             given = out
 
@@ -488,7 +241,7 @@ class Serial(Layer, Architecture):
             given = layer.pair(given, tape)
         return given
 
-    def forward(self, x: Array, parameters: Iterator[tuple[Array, Array | None]]) -> tuple[Array, Back]:
+    def forward(self, x: Array, parameters: Iterator[Parameters]) -> tuple[Array, Back]:
         ways = []
         for layer in self.layers:
             x, way = layer.forward(x, parameters)
@@ -521,7 +274,8 @@ def serial(*layers: Layer) -> Serial:
     for layer in layers:
         if not isinstance(layer, Layer):
             raise ValueError(
-                f"a layer is {layer!r}; expected Dense, Convolution, Nonlinearity, Residual or serial(...)"
+                f"a layer is {layer!r}; expected Dense, Convolution, Nonlinearity, GlobalAveragePooling, Residual or "
+                "serial(...)"
             )
     if not layers:
         raise ValueError("serial has no layers; pass at least one")

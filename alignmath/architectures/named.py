@@ -9,8 +9,10 @@ from typing import Any
 
 from ..activations import Activation
 from ..activations.base import as_activation
-from ..arrays import as_number, as_order
-from .algebra import Architecture, Convolution, Dense, Layer, Nonlinearity, Residual, Serial, serial
+from ..arrays import as_order, value_only
+from .algebra import Architecture, Residual, Serial, serial
+from .layers import Convolution, Dense, Layer, Nonlinearity
+from .numbers import as_factor, as_variance, has_gradient
 
 __all__ = ["ConvolutionalResNet", "FullyConnected", "ResNet", "as_architecture"]
 
@@ -40,10 +42,10 @@ class _Named(Architecture):
 
     @property
     def serial(self) -> Serial:
-        return self._serial
+        return self._built
 
     @cached_property
-    def _serial(self) -> Serial:
+    def _built(self) -> Serial:
         network = serial(*self._layers())
         assert network.complete
         return network
@@ -58,44 +60,79 @@ class FullyConnected(_Named):
 
     - depth: H, hidden layers, 1 to 10,000. activation: one, or a tuple of H.
     - weight_variance: None for the paper's scaling: `x^(h) = sqrt(c_h / m) s_h(W^(h) x^(h-1))` with `c_h =
-      activation.c_sigma` (equation (2)). A number: `x^(h) = s_h(sqrt(weight_variance / fan-in) W^(h) x^(h-1) + ...)`.
-    - bias_variance: every layer adds `sqrt(bias_variance) b`.
+      activation.c_sigma` (equation (2)). A number, or a tuple of H: `x^(h) = s_h(sqrt(weight_variance / fan-in) W^(h)
+      x^(h-1) + ...)`.
+    - bias_variance: every layer adds `sqrt(bias_variance) b`, the output too. A number, or a tuple of H + 1.
     - last_weight_variance: the output is `sqrt(last_weight_variance / m) a . x^(H)`, in the paper's scaling
       `sqrt(last_weight_variance) a . x^(H)`.
 
+    Variances that are torch tensors with gradients keep them: kernels of tensors have gradients by them. They are then
+    above 0 (exponentials of parameters, say).
+
+    >>> import torch
     >>> from alignmath.activations import RELU, TANH
     >>> from alignmath.architectures import FullyConnected
-    >>> FullyConnected(2, (RELU, TANH), weight_variance=2.0, bias_variance=0.1).depth
+    >>> from alignmath.kernels import conjugate
+    >>> FullyConnected(2, (RELU, TANH), weight_variance=(2.0, 1.5), bias_variance=(0.1, 0.0, 0.1)).depth
     2
+    >>> w = torch.tensor(2.0, requires_grad=True)
+    >>> kernel = conjugate(torch.tensor([[3.0, 4.0]]), FullyConnected(2, RELU, weight_variance=w))
+    >>> kernel.sum().backward()  # 25 / 8 w^2
+    >>> w.grad
+    tensor(12.5000)
     """
 
-    weight_variance: float | None = None
-    bias_variance: float = 0.0
-    last_weight_variance: float = 1.0
+    weight_variance: Any = None
+    bias_variance: Any = 0.0
+    last_weight_variance: Any = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.weight_variance is not None:
-            as_number(self.weight_variance, "weight_variance")
-        as_number(self.bias_variance, "bias_variance")
-        as_number(self.last_weight_variance, "last_weight_variance")
+            self._check("weight_variance", self.depth)
+        self._check("bias_variance", self.depth + 1)
+        object.__setattr__(self, "last_weight_variance", as_variance(self.last_weight_variance, "last_weight_variance"))
 
-    def recursion(self, layers: frozenset[int]) -> Any:
-        """By angles where all activations are linear on both sides of 0."""
+    def _check(self, name: str, count: int) -> None:
+        given = getattr(self, name)
+        if isinstance(given, tuple | list):
+            checked: Any = tuple(as_variance(v, name) for v in given)
+            if len(checked) != count:
+                raise ValueError(f"{name} has {len(checked)} entries; expected {count}, one a layer")
+        else:
+            checked = as_variance(given, name)
+        object.__setattr__(self, name, checked)
+
+    @property
+    def weight_variances(self) -> tuple[Any, ...]:
+        """Of the layers 1 to H + 1; in the paper's scaling 1 in all but the last."""
+        w = 1.0 if self.weight_variance is None else self.weight_variance
+        return (*(w if isinstance(w, tuple) else (w,) * self.depth), self.last_weight_variance)
+
+    @property
+    def bias_variances(self) -> tuple[Any, ...]:
+        """Of the layers 1 to H + 1."""
+        b = self.bias_variance
+        return b if isinstance(b, tuple) else (b,) * (self.depth + 1)
+
+    def recursion(self, layers: frozenset[int], *, width: int | None = None) -> Any:
+        """By angles where all activations are linear on both sides of 0, and not all linear. width: of the standard
+        parametrisation, by angles only."""
         from ..kernels.angles import PlainAngles, homogeneous
 
-        angular = [homogeneous(s) for s in self.activations]
-        if None in angular:
+        angular = homogeneous(self.activations)
+        if angular is None:
             return super().recursion(layers)
-        return PlainAngles(angular, self.weight_variance, self.bias_variance, self.last_weight_variance, layers)
+        paper = self.weight_variance is None
+        return PlainAngles(angular, self.weight_variances, self.bias_variances, layers, paper=paper, width=width)
 
     def _layers(self) -> list[Layer]:
-        w, b, paper = self.weight_variance, self.bias_variance, self.weight_variance is None
-        layers: list[Layer] = []
-        for k, s in enumerate(self.activations):
-            layers.append(Dense(1.0 if w is None else w, b, scaled=k > 0 or not paper))
+        paper, layers = self.weight_variance is None, list[Layer]()
+        *hidden, last = zip(self.weight_variances, self.bias_variances, strict=True)
+        for k, (s, (w, b)) in enumerate(zip(self.activations, hidden, strict=True)):
+            layers.append(Dense(w, b, scaled=k > 0 or not paper))
             layers.append(Nonlinearity(s, s.c_sigma**0.5 if paper else 1.0))
-        return [*layers, Dense(self.last_weight_variance, b)]
+        return [*layers, Dense(*last)]
 
 
 @dataclass(frozen=True)
@@ -111,19 +148,24 @@ class ResNet(_Named):
     4
     """
 
-    scale: float = 0.5
+    scale: Any = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if as_number(self.scale, "scale", above=True) >= 1:
+        object.__setattr__(self, "scale", as_factor(self.scale, "scale", above=True))
+        if value_only(self.scale) >= 1:
             raise ValueError(f"scale is {self.scale!r}; expected a number in (0, 1)")
 
+    @property
+    def serial(self) -> Serial:
+        return serial(*self._layers()) if has_gradient(self.scale) else self._built
+
     def recursion(self, layers: frozenset[int]) -> Any:
-        """By angles where all activations are linear on both sides of 0."""
+        """As of `FullyConnected`."""
         from ..kernels.angles import ResidualAngles, homogeneous
 
-        angular = [homogeneous(s) for s in self.activations]
-        return super().recursion(layers) if None in angular else ResidualAngles(angular, self.scale, layers)
+        angular = homogeneous(self.activations)
+        return super().recursion(layers) if angular is None else ResidualAngles(angular, self.scale, layers)
 
     def _layers(self) -> list[Layer]:
         first, *others = self.activations
@@ -165,8 +207,8 @@ def as_architecture(value: Any) -> Architecture:
     """`value`, or a `ValueError` if it is no network that ends in one output."""
     if not isinstance(value, Architecture):
         raise ValueError(
-            f"architecture is {value!r}; expected FullyConnected, ResNet, ConvolutionalResNet or serial(...) of "
-            "alignmath.architectures"
+            f"architecture is {value!r}; expected FullyConnected, ResNet, ConvolutionalResNet, serial(...) or "
+            "StandardParametrisation of alignmath.architectures"
         )
     assert value.serial.complete
     return value

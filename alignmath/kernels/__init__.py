@@ -12,6 +12,10 @@ sets with duplicates positive semi-definite to rounding. For ReLU, leaky ReLU an
 and `ResNet` so do small angles, which are never taken from a rounded cosine (see `angles`), however close the inputs.
 Not so in other networks: there angles of nearly parallel inputs (or patches) are up to 1e-8 wrong, and of nearly equal
 images eigenvalues of -2e-9 of the trace have been seen.
+
+Gradients, in torch, flow to the inputs and to variances and factors of the network that are tensors with gradients.
+Where an activation bends at 0 (ReLU) kernels have none at an input 0, unless the first layer has biases: that is
+refused. At equal inputs tangent kernels of such networks have a kink, and the gradient is the mean of both sides.
 """
 
 from __future__ import annotations
@@ -19,11 +23,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from array_api_compat import is_torch_array
+
 from ..architectures.algebra import Architecture
 from ..architectures.named import as_architecture
+from ..architectures.numbers import has_gradient
 from ..arrays import Array, as_floating, as_order, namespace, require_resolved
-from .angles import PlainAngles, ResidualAngles
 from .blocks import assemble
+from .blocks import diagonal as diagonal_of
 from .recursion import Recursion
 
 __all__ = ["conjugate", "gram", "layer_kernels", "tangent"]
@@ -35,6 +42,7 @@ def gram(
     other: Any = None,
     *,
     layer: int | Sequence[int] | None = None,
+    diagonal: bool = False,
     block_size: int | None = None,
     progress: bool = False,
 ) -> Array:
@@ -42,12 +50,19 @@ def gram(
 
     x: inputs `(n, d)`, of any lengths (the paper's have length 1); for networks that begin with a convolution `(n, d_0,
         p)`, d_0 channels of p pixels. NumPy or torch, with gradients.
-    architecture: `FullyConnected`, `ResNet`, `ConvolutionalResNet` or `serial(...)` of `alignmath.architectures`, of
-        depth H. other: a second set of inputs; the result is then `(n, m)`.
+    architecture: `FullyConnected`, `ResNet`, `ConvolutionalResNet`, `serial(...)` or `StandardParametrisation` of
+        `alignmath.architectures`, of depth H. other: a second set of inputs; the result is then `(n, m)`.
     layer: h, from 1 to H + 1 (the output weights), gives the limit of `G^(h)`, of the products of derivatives by the
         weights (and biases) of layer h, in place of that of `G^(H)`; several, their sum. The paper has no formula for
         others than H.
+    diagonal: only the entries of every input with itself, `(n,)`, in time that grows with n, not its square; `other`
+        is then left out.
     block_size: rows and columns worked on at once. progress: a bar on stderr.
+
+    In float32 entries are right to some 1e-6 of the diagonal, and of n inputs the least eigenvalue may be rounded to
+    `-1e-8 n` of its mean: Cholesky then fails. Compute the kernel in float64, at most twice the time, factor that, and
+    round what comes out; or add `1e-7 n` times the mean of the diagonal to it. In float64 `1e-15 n` does, where inputs
+    are equal or nearly so.
 
     With `A_ij` the 2 x 2 covariance of inputs i and j before a layer, fully connected networks have `K^(h) = c
     E_A[s(u) s(v)]` for h < H and `K^(H) = c K^(H-1) E_A[s'(u) s'(v)]`, `c = activation.c_sigma`, A made of `K^(H-1)`
@@ -69,11 +84,17 @@ def gram(
     layers = frozenset(as_order(h, "layer", least=1, most=H + 1) for h in several)
     if not layers:
         raise ValueError(f"layer is empty; name at least one layer, from 1 to {H + 1}")
-    return _assembled(x, a, other, layers, block_size, progress)
+    return _assembled(x, a, other, layers, diagonal, block_size, progress)
 
 
 def tangent(
-    x: Any, architecture: Architecture, other: Any = None, *, block_size: int | None = None, progress: bool = False
+    x: Any,
+    architecture: Architecture,
+    other: Any = None,
+    *,
+    diagonal: bool = False,
+    block_size: int | None = None,
+    progress: bool = False,
 ) -> Array:
     """The neural tangent kernel (Jacot, Gabriel and Hongler 2018), all layers trained: `(n, m)`, or `(n, n)` for other
     left out. Arguments as of `gram`.
@@ -98,11 +119,17 @@ def tangent(
     (3, 5)
     """
     a = as_architecture(architecture)
-    return _assembled(x, a, other, frozenset(range(1, a.serial.depth + 2)), block_size, progress)
+    return _assembled(x, a, other, frozenset(range(1, a.serial.depth + 2)), diagonal, block_size, progress)
 
 
 def conjugate(
-    x: Any, architecture: Architecture, other: Any = None, *, block_size: int | None = None, progress: bool = False
+    x: Any,
+    architecture: Architecture,
+    other: Any = None,
+    *,
+    diagonal: bool = False,
+    block_size: int | None = None,
+    progress: bool = False,
 ) -> Array:
     """The covariance of the outputs at initialisation (NNGP kernel), `(n, m)` or `(n, n)`: `S^(depth+1)` of `tangent`,
     whose arguments it has.
@@ -115,8 +142,8 @@ def conjugate(
     array([[1.    , 0.3183],
            [0.3183, 1.    ]])
     """
-    a = as_architecture(architecture)
-    return _assembled(x, a, other, frozenset([a.serial.depth + 1]), block_size, progress)
+    a = as_architecture(architecture).ntk
+    return _assembled(x, a, other, frozenset([a.serial.depth + 1]), diagonal, block_size, progress)
 
 
 def layer_kernels(x: Any, architecture: Architecture) -> tuple[Array, ...]:
@@ -139,20 +166,33 @@ def layer_kernels(x: Any, architecture: Architecture) -> tuple[Array, ...]:
     """
     a = as_architecture(architecture)
     last = gram(x, a)
-    checked, _ = _checked(x, None, a, angles=False)
+    checked, _ = _checked(x, None, a, directions=False)
     below = Recursion(a.serial, frozenset()).arriving(checked)
     return *below[: a.serial.depth], last
 
 
 def _assembled(
-    x: Any, a: Architecture, other: Any, layers: frozenset[int], block_size: int | None, progress: bool
+    x: Any,
+    a: Architecture,
+    other: Any,
+    layers: frozenset[int],
+    diagonal: bool,
+    block_size: int | None,
+    progress: bool,
 ) -> Array:
     recursion = a.recursion(layers)
-    angles = isinstance(recursion, PlainAngles | ResidualAngles)
-    return assemble(recursion, *_checked(x, other, a, angles=angles), block_size, progress)
+    checked, second = _checked(x, other, a, directions=recursion.directions)
+    for value, name in ((checked, "x"), (second, "other")):
+        if value is not None and has_gradient(value):
+            recursion.require_smooth(value, name)
+    if not diagonal:
+        return assemble(recursion, checked, second, block_size, progress)
+    if second is not None:
+        raise ValueError("diagonal is of the inputs x with themselves; leave out other, or diagonal")
+    return diagonal_of(recursion, checked, block_size, progress)
 
 
-def _checked(x: Any, other: Any, a: Architecture, *, angles: bool) -> tuple[Array, Array | None]:
+def _checked(x: Any, other: Any, a: Architecture, *, directions: bool) -> tuple[Array, Array | None]:
     """The sets of inputs, of one library and precision."""
     ndim = 3 if a.images else 2
     x = as_floating(x, "x", least_ndim=ndim)
@@ -162,7 +202,11 @@ def _checked(x: Any, other: Any, a: Architecture, *, angles: bool) -> tuple[Arra
             size = ", ".join(str(v) for v in x.shape[1:]) if name == "other" else "d_0, p" if a.images else "d"
             raise ValueError(f"{name} has shape {tuple(value.shape)}; expected (n, {size}), one input a row")
         if value is not None:
-            require_resolved(value, name, directions=angles)
+            require_resolved(value, name, directions=directions)
+    if a.differentiated and not is_torch_array(x):
+        raise ValueError(
+            f"{a.differentiated} requires gradients, and x is no tensor; pass x as a tensor, or the number as a float"
+        )
     if y is None:
         return x, None
     xp = namespace(x, y)

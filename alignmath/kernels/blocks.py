@@ -13,14 +13,19 @@ import numpy as np
 
 from ..arrays import Array, as_order, keep_freed_memory, namespace
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "diagonal"]
 
 _BLOCK, _STRIP = 256, 64
 
 
+def _as_block_size(given: int | None) -> int | None:
+    """Checked."""
+    return None if given is None else as_order(given, "block_size", least=1, most=10**9)
+
+
 def assemble(layers: Any, x: Array, y: Array | None, block_size: int | None, progress: bool) -> Array:
     """The whole matrix, block by block; of one set of inputs the upper half is computed."""
-    size = None if block_size is None else as_order(block_size, "block_size", least=1, most=10**9)
+    size = _as_block_size(block_size)
     x, back = _distinct(x)
     other, forth = (x, back) if y is None else _distinct(y)
     one = layers.start(x)
@@ -31,7 +36,7 @@ def assemble(layers: Any, x: Array, y: Array | None, block_size: int | None, pro
         height, width = _STRIP, m
     else:
         ready = min(_BLOCK, max(_STRIP, -(-n // 3)))  # several blocks, for several threads
-        height = width = size or (ready if x.ndim == 2 else max(1, int(_BLOCK / x.shape[2] ** 0.5)))  # by pixels
+        height = width = size or (ready if x.ndim == 2 else max(1, int(_BLOCK / _pixels(layers, x) ** 0.5)))
     product = _products if isinstance(x, np.ndarray) and not alone else lambda u, v: u @ v.T
     pairs = [(i, j) for i in range(0, n, height) for j in range(i if y is None else 0, m, width)]
 
@@ -61,6 +66,25 @@ def assemble(layers: Any, x: Array, y: Array | None, block_size: int | None, pro
     if back is not None:
         result = result[back]
     return result if forth is None else result[:, forth]
+
+
+def diagonal(layers: Any, x: Array, block_size: int | None, progress: bool) -> Array:
+    """The entries of every input with itself, `(n,)`."""
+    height = _as_block_size(block_size) or max(1, _BLOCK * _BLOCK // _pixels(layers, x))
+    from tqdm import tqdm
+
+    parts = []
+    with tqdm(total=len(x), unit="input", desc="kernel", disable=not progress) as bar:
+        for i in range(0, len(x), height):
+            rows = layers.start(x[i : i + height])
+            parts.append(layers.diagonal(rows)[:, 0])
+            bar.update(len(parts[-1]))
+    return namespace(x).concat(parts)
+
+
+def _pixels(layers: Any, x: Array) -> int:
+    """Entries for every pair of inputs."""
+    return 1 if x.ndim == 2 else x.shape[2] ** (2 if layers.pooled else 1)
 
 
 def _in_place(

@@ -16,7 +16,7 @@ from .random_networks import WideNetwork, as_columns, passages
 if TYPE_CHECKING:
     import torch
 
-    from alignmath.architectures.algebra import Passage
+    from alignmath.architectures.layers import Passage
 
 __all__ = ["empirical_tangent", "grams", "of_layers"]
 

@@ -18,7 +18,7 @@ from ...runs import as_device, as_dtype
 if TYPE_CHECKING:
     import torch
 
-    from alignmath.architectures.algebra import Passage
+    from alignmath.architectures.layers import Passage
 
 __all__ = ["WideNetwork", "as_columns", "passages", "random_network"]
 
@@ -27,7 +27,8 @@ __all__ = ["WideNetwork", "as_columns", "passages", "random_network"]
 class WideNetwork:
     """A finite network of an architecture of depth H and one width m; torch tensors.
 
-    - architecture: `FullyConnected`, `ResNet`, `ConvolutionalResNet` or `serial(...)` of `alignmath.architectures`.
+    - architecture: `FullyConnected`, `ResNet`, `ConvolutionalResNet`, `serial(...)` or `StandardParametrisation` of
+      `alignmath.architectures`.
     - weights: `W^(1), ..., W^(H)`, `(m, D)` each: for vectors `(m, d)` and `(m, m)`, for convolutions `(m, q d_0)` and
       `(m, q m)`, the channels of one pixel of a patch together.
     - output: a, `(m,)`, or `(m, p)` if what comes to the output layer has p pixels.
@@ -72,7 +73,8 @@ def random_network(
     dtype: Any = None,
     device: Any = None,
 ) -> WideNetwork:
-    """A network with independent standard normal weights and biases.
+    """A network with independent normal weights and biases: standard, as the factors are the layers'; of a
+    `StandardParametrisation` with its variances.
 
     input_size: d, or `(d_0, p)`, channels and pixels, for networks that begin with a convolution. width: m, the units
     of every hidden layer. seed: an integer, or a NumPy generator; the same seed gives the same weights on one kind of
@@ -104,15 +106,16 @@ def random_network(
     kind, home = as_dtype(dtype, np.zeros(())), as_device(device, torch.device("cpu"))
     generator = torch.Generator(home).manual_seed(_number(seed))
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, dtype=kind, device=home)
+    def scaled(deviation: Any, *shape: int) -> torch.Tensor:
+        return deviation * torch.randn(shape, generator=generator, dtype=kind, device=home)
 
     *shapes, (_, last) = a.shapes(channels, pixels, m)
-    weights = tuple(normal(*shape) for shape in shapes)
-    output = normal(m) if last == m else normal(m, last // m)
+    *hidden, (final, _) = deviations = a.deviations(channels, m)
+    weights = tuple(scaled(d, *shape) for shape, (d, _) in zip(shapes, hidden, strict=True))
+    output = scaled(final, m) if last == m else scaled(final, m, last // m)
     units = [*(len(W) for W in weights), 1]
-    biases = tuple(normal(u) if w.bias_variance else None for u, w in zip(units, a.weighted, strict=True))
-    return WideNetwork(a, weights, output, biases if any(w.bias_variance for w in a.weighted) else None)
+    biases = tuple(None if d is None else scaled(d, u) for u, (_, d) in zip(units, deviations, strict=True))
+    return WideNetwork(a, weights, output, None if all(b is None for b in biases) else biases)
 
 
 def _number(seed: Any) -> int:
