@@ -176,6 +176,15 @@ def test_the_standard_parametrisation_counts_every_layer_by_its_width(biases):
         np.testing.assert_array_equal(conjugate(X, one), conjugate(X, network))
 
 
+@pytest.mark.parametrize("kind", [FullyConnected, ResNet, ConvolutionalResNet])
+def test_of_the_papers_networks_the_first_layer_counts_as_it_is_and_others_by_the_width(kind):
+    network = kind(2, ERF)
+    x = IMAGES if network.images else X
+    for h, gain in ((1, 1), (2, 30), (3, 30)):
+        found, alone = gram(x, StandardParametrisation(network, 30), layer=h), gram(x, network, layer=h)
+        np.testing.assert_allclose(found, gain * alone, rtol=1e-12)
+
+
 def test_small_angles_keep_their_digits_in_the_standard_parametrisation_and_beside_biases():
     """Positive semi-definite to rounding for inputs 1e-9 apart, which kernels of covariances are not."""
     rng = np.random.default_rng(0)

@@ -160,8 +160,8 @@ def standard(architecture, width):
 
 @pytest.mark.parametrize(
     "architecture",
-    [*OWN.values(), *(standard(a, 6) for a in OWN.values())],
-    ids=[*OWN, *(f"standard {n}" for n in OWN)],
+    [*OWN.values(), *(standard(a, 6) for a in (*OWN.values(), *(kind(2, GELU) for kind in KINDS)))],
+    ids=[*OWN, *(f"standard {n}" for n in (*OWN, *(kind.__name__ for kind in KINDS)))],
 )
 def test_gram_matrices_of_ones_own_networks_are_products_of_jacobians(architecture):
     x, _ = data(architecture)

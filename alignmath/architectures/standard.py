@@ -31,8 +31,10 @@ class StandardParametrisation(Architecture):
 
         T -> weight_variance T + c K + 1
 
-    (`c K` alone without biases). `conjugate` is that of the NTK parametrisation; `tangent` and `gram` are to first
-    order in the width those of finite networks of that width.
+    (`c K` alone without biases; c is 1 in the first layer of the paper's networks, which acts on inputs as they are).
+    `conjugate` is that of the NTK parametrisation; `tangent` and `gram` are to first order in the width those of finite
+    networks of that width. The weights of `torch.nn.Linear` begin with weight_variance 1/3, its biases with `1 / 3c`,
+    as good as 0: pass biases=True.
 
     >>> import numpy as np
     >>> from alignmath.activations import RELU

@@ -87,6 +87,18 @@ def random_network(
     >>> network = random_network((3, 8), ConvolutionalResNet(2, TANH), 20, seed=1)
     >>> [tuple(W.shape) for W in network.weights], tuple(network.output.shape)
     ([(20, 9), (20, 60)], (20, 8))
+
+    A network of one's own next to its limit, the tangent kernel:
+
+    >>> import numpy as np
+    >>> from alignmath.architectures import Convolution, Dense, GlobalAveragePooling, Nonlinearity, serial
+    >>> from alignmath.kernels import tangent
+    >>> from solvers.dynamics.wide_networks import grams
+    >>> layers = Convolution(0.5, 0.1), Nonlinearity(TANH), GlobalAveragePooling(), Dense(1.0, 0.1)
+    >>> x = np.arange(16.0).reshape(2, 1, 8) / 8
+    >>> G = grams(random_network((1, 8), serial(*layers), 5000), x).sum(dim=0).numpy()
+    >>> bool(abs(G / tangent(x, serial(*layers)) - 1).max() < 0.05)
+    True
     """
     needs("torch", "torch")
     import torch
