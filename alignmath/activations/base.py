@@ -49,24 +49,38 @@ class Activation:
     def dual(self, variance: Any, covariance: Any, other_variance: Any) -> Array:
         """`E[s(u) s(v)]` for `(u, v) ~ N(0, [[variance, covariance], [covariance, other_variance]])`.
 
-        The arguments broadcast against each other; NumPy or torch. `ValueError` for a negative variance, and for a
-        covariance larger than they allow by more than rounding (1e-12 of it, in float32 1e-6). Where a variance is 0,
-        torch's gradient by it counts as 0 if s goes by series, and what is linear on both sides of 0 has no gradient by
-        the covariance there: any of those between its slopes may come out.
+        The arguments broadcast against each other; NumPy or torch. `ValueError` for a negative variance, for a
+        covariance larger than they allow by more than rounding (1e-12 of it, in float32 1e-6), and where the
+        expectation overflows. Where a variance is 0, torch's gradient by it counts as 0 if s goes by series
+        (`from_functions`), and what is linear on both sides of 0 has no gradient by the covariance there: any of those
+        between its slopes may come out.
         """
-        return self._dual(*_checked(variance, covariance, other_variance))
+        return self._represented(self._dual, *_checked(variance, covariance, other_variance))
 
     def dual_derivative(self, variance: Any, covariance: Any, other_variance: Any) -> Array:
         """`E[s'(u) s'(v)]`, arguments as of `dual`. `ValueError` for `STEP`, whose derivative is no function."""
         if self._dual_derivative is None:
             raise ValueError(f"the derivative of {self.name} is no function; the expectation does not exist")
-        return self._dual_derivative(*_checked(variance, covariance, other_variance))
+        return self._represented(self._dual_derivative, *_checked(variance, covariance, other_variance))
 
     def mean(self, variance: Any) -> Array:
         """`E[s(u)]` for `u ~ N(0, variance)`, of any shape."""
         variance = as_floating(variance, "variance")
         _require_variances(variance, "variance")
-        return self._mean(variance)
+        return self._represented(self._mean, variance)
+
+    def _represented(self, expectation: Callable[..., Array], *arrays: Array) -> Array:
+        """The expectation of the variances (and the covariance between them), or a `ValueError` where it overflows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = expectation(*arrays)
+        xp = namespace(result)
+        if not bool(xp.isfinite(xp.max(result)) & xp.isfinite(xp.min(result))):
+            largest = max(float(value.max()) for value in (arrays[0], arrays[-1]))
+            raise ValueError(
+                f"an expectation of {self.name} is not finite in {result.dtype}, at variances up to {largest:.6g}: "
+                "it overflows; scale the inputs or the weights down"
+            )
+        return result
 
     @cached_property
     def c_sigma(self) -> float:

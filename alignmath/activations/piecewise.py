@@ -8,74 +8,43 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..arrays import Array, as_number, namespace, root
 from .base import Activation, zero_like
+from .covariances import determinant, normalised
 
-__all__ = ["ABS", "RELU", "STEP", "determinant", "leaky_relu"]
+__all__ = ["ABS", "RELU", "STEP", "leaky_relu"]
 
 _STEEPEST = 1e6
 
 
-def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
-    """`x y` as a rounded product and what it lacks, exactly (Dekker), barring overflow."""
-    factor = 134217729.0 if x.dtype.itemsize == 8 else 4097.0
-    parts = []
-    for value in (x, y):
-        scaled = factor * value
-        high = scaled - (scaled - value)
-        parts.append((high, value - high))
-    (x_high, x_low), (y_high, y_low) = parts
-    product = x * y
-    return product, x_low * y_low - (((product - x_high * y_high) - x_low * y_high) - x_high * y_low)
-
-
-def determinant(a: Array, c: Array, b: Array) -> Array:
-    """`a b - c^2`, 0 where rounding left less."""
-    xp = namespace(a, c, b)
-    with np.errstate(over="ignore", invalid="ignore"):
-        (product, low), (square, square_low) = _two_product(a, b), _two_product(c, c)
-    if not bool(xp.all(xp.isfinite(low) & xp.isfinite(square_low))):
-        raise ValueError(
-            f"variances of {float(a.max()):.3g} and {float(b.max()):.3g} are so large that the determinant of their "
-            "covariance overflows; scale them down"
-        )
-    return xp.clip((product - square) + (low - square_low), 0.0, math.inf)
-
-
-def _angle_and_area(a: Array, c: Array, b: Array) -> tuple[Array, Array]:
-    """The angle between u and v in `[0, pi]`, and `sqrt(a b) sin(angle)`; both 0 if c is 0 and a or b is."""
-    xp = namespace(a, c, b)
-    info, square = xp.finfo(c.dtype), determinant(a, c, b)
-    if bool(xp.any((a > 0) & (b > 0) & (a * b < float(info.smallest_normal) / float(info.eps) ** 2))):
-        raise ValueError(
-            "the product of two variances is too small for the determinant of their covariance; scale the variances up"
-        )
-    area = root(square)
-    return xp.atan2(area, c), area
+def _angle_and_area(a: Array, c: Array, b: Array) -> tuple[Array, Array, Array, Array]:
+    """Of `normalised` Gaussians: the angle between u and v in `[0, pi]`, `sqrt(a b) sin(angle)`, and c; then by what
+    products of u and v were divided. Angle and area are 0 if a or b is."""
+    a, c, b, p, q = normalised(a, c, b)
+    area = root(determinant(a, c, b))
+    return namespace(area, c).atan2(area, c), area, c, p * q
 
 
 def _relu(a: Array, c: Array, b: Array) -> Array:
-    theta, area = _angle_and_area(a, c, b)
-    return (area + (math.pi - theta) * c) / (2 * math.pi)
+    theta, area, c, scale = _angle_and_area(a, c, b)
+    return scale * (area + (math.pi - theta) * c) / (2 * math.pi)
 
 
 def _step(a: Array, c: Array, b: Array) -> Array:
-    theta, _ = _angle_and_area(a, c, b)
+    theta, *_ = _angle_and_area(a, c, b)
     xp = namespace(theta)
     return xp.where((a > 0) & (b > 0), (math.pi - theta) / (2 * math.pi), xp.zeros_like(theta))
 
 
 def _sign(a: Array, c: Array, b: Array) -> Array:
-    theta, _ = _angle_and_area(a, c, b)
+    theta, *_ = _angle_and_area(a, c, b)
     xp = namespace(theta)
     return xp.where((a > 0) & (b > 0), 1 - 2 * theta / math.pi, xp.zeros_like(theta))
 
 
 def _abs(a: Array, c: Array, b: Array) -> Array:
-    theta, area = _angle_and_area(a, c, b)
-    return 2 * (area + (math.pi / 2 - theta) * c) / math.pi
+    theta, area, c, scale = _angle_and_area(a, c, b)
+    return 2 * scale * (area + (math.pi / 2 - theta) * c) / math.pi
 
 
 def leaky_relu(slope: float) -> Activation:

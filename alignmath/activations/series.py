@@ -1,4 +1,4 @@
-"""Activation functions whose expectations are Hermite series, see `alignmath.hermite`."""
+"""Activations of one's own, whose expectations are Hermite series, see `alignmath.hermite`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arrays import Array, as_number, namespace
+from ..arrays import Array, as_number
 from ..hermite import HermiteDual
-from .base import Activation, error_function
+from .base import Activation
 
-__all__ = ["GELU", "SIGMOID", "SILU", "SOFTPLUS", "TANH", "from_functions"]
+__all__ = ["from_functions"]
 
 
 def from_functions(
@@ -49,72 +49,7 @@ def from_functions(
             raise ValueError(f"{what} does not take arrays: {error}; write it with array functions") from error
         if not isinstance(values, np.ndarray) or values.shape != points.shape or not np.all(np.isfinite(values)):
             raise ValueError(f"{what} gives {values!r} at {points}; expected an array, a finite number for each point")
-    return _by_series(name, value, derivative, lipschitz, smoothness, analytic, polynomial)
-
-
-def _by_series(
-    name: str,
-    value: Callable[[Array], Array],
-    derivative: Callable[[Array], Array],
-    lipschitz: float,
-    smoothness: float,
-    analytic: bool = True,
-    polynomial: bool = False,
-) -> Activation:
-    """`from_functions` without its checks, which call the functions: importing this module must not load SciPy."""
     dual, of_derivative = HermiteDual(value), HermiteDual(derivative)
     return Activation(
         name, value, derivative, lipschitz, smoothness, analytic, polynomial, dual, of_derivative, dual.mean
     )
-
-
-def _sigmoid(x: Array) -> Array:
-    xp = namespace(x)
-    small = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def _softplus(x: Array) -> Array:
-    xp = namespace(x)
-    return xp.clip(x, 0.0, math.inf) + xp.log1p(xp.exp(-xp.abs(x)))
-
-
-def _bell(x: Array) -> Array:
-    """`sigmoid'`."""
-    small = namespace(x).exp(-namespace(x).abs(x))
-    return small / (1 + small) ** 2
-
-
-def _normal(x: Array) -> tuple[Array, Array]:
-    """Distribution function and density of N(0, 1)."""
-    return (1 + error_function(x / math.sqrt(2))) / 2, namespace(x).exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-
-SOFTPLUS = _by_series("softplus", _softplus, _sigmoid, lipschitz=1.0, smoothness=0.25)
-"""`log(1 + exp(x))`."""
-SIGMOID = _by_series("sigmoid", _sigmoid, _bell, lipschitz=0.25, smoothness=math.sqrt(3) / 18)
-"""`1 / (1 + exp(-x))`."""
-TANH = _by_series(
-    "tanh",
-    lambda x: namespace(x).tanh(x),
-    lambda x: 4 * _bell(2 * x),
-    lipschitz=1.0,
-    smoothness=4 / (3 * math.sqrt(3)),
-)
-"""`tanh(x)`."""
-GELU = _by_series(
-    "gelu",
-    lambda x: x * _normal(x)[0],
-    lambda x: _normal(x)[0] + x * _normal(x)[1],
-    lipschitz=0.5 + math.erf(1.0) / 2 + math.exp(-1.0) / math.sqrt(math.pi),
-    smoothness=2 / math.sqrt(2 * math.pi),
-)
-"""`x P(z < x)`, z standard normal; steepest at `sqrt(2)`."""
-SILU = _by_series(
-    "silu",
-    lambda x: x * _sigmoid(x),
-    lambda x: _sigmoid(x) + x * _bell(x),
-    lipschitz=1.099839320128867,
-    smoothness=0.5,
-)
-"""`x sigmoid(x)`; its steepest slope is at `x = 2.3994`, where `x tanh(x / 2) = 2`."""
