@@ -101,11 +101,17 @@ def _kernels(figures: Mapping[str, float]) -> str:
         for name, value in figures.items()
         if name.startswith("convolutional_resnet")
     ]
+    raw = [
+        f"{name.removesuffix(': seconds of gram and tangent')} in {_figure(value)} s"
+        for name, value in figures.items()
+        if name.endswith(": seconds of gram and tangent")
+    ]
     return (
         "The ReLU tangent kernel (100 inputs, float64) against neural-tangents 0.6.5 jitted, in an environment of its\n"
         "own with the JAX it needs; milliseconds, medians of calls that alternate. Ratio: our time over theirs.\n\n"
         + _table(["n", "hidden layers", "`tangent`", "neural-tangents", "ratio"], rows)
         + f"\n\n`gram` of a convolutional residual network:\n{'; '.join(images)}."
+        + f"\n\n`gram` and `tangent` together:\n{'; '.join(raw)}."
     )
 
 

@@ -609,3 +609,28 @@ def test_kernels_of_torch_of_images_and_of_single_precision_keep_their_kind():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("slope", [(activations.GELU, 0.5), (activations.SILU, 0.5), (activations.TANH, 1.0), (activations.ERF, 2 / math.sqrt(math.pi)), (activations.SIN, 1.0)], ids=str)  # fmt: skip
+@pytest.mark.parametrize(("scale", "dtype"), [(1e-150, "float64"), (1e-85, "float64"), (1e-8, "float64"), (1e-10, "float32"), (1e-15, "float32")])  # fmt: skip
+def test_kernels_of_short_inputs_are_those_of_a_linear_network(slope, scale, dtype):
+    """`S^(l+1) = w slope^2 S^l` and `T^(l+1) = S^(l+1) + w slope^2 T^l`; the next term is of the order of scale^2."""
+    s, slope = slope
+    w, last, x = 1.3, 0.7, np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.3]])
+    S = T = w * x @ x.T / 2
+    for weight in (w, last):
+        S = weight * slope**2 * S
+        T = S + weight * slope**2 * T
+    network = FullyConnected(2, s, weight_variance=w, last_weight_variance=last)
+    short = (scale * x).astype(dtype)
+    tolerance = 1e-13 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(tangent(short, network) / scale / scale, T, rtol=tolerance, atol=tolerance * T.max())
+    np.testing.assert_allclose(conjugate(short, network) / scale / scale, S, rtol=tolerance, atol=tolerance * S.max())
+
+
+@pytest.mark.parametrize("s", [activations.GELU, activations.SILU, activations.SOFTPLUS], ids=str)
+@pytest.mark.parametrize("scale", [1e8, 1e85, 1e145])
+def test_kernels_of_long_inputs_are_those_of_relu(s, scale):
+    x = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.3]])
+    network, relu = (FullyConnected(2, f, weight_variance=2.0) for f in (s, activations.RELU))
+    np.testing.assert_allclose(tangent(scale * x, network) / scale / scale, tangent(x, relu), rtol=3e-8)

@@ -230,7 +230,7 @@ def test_kernels_that_overflow_are_refused(network, library):
     """With an input 0 among them, which is multiplied by what is infinite."""
     x = library(np.concatenate([1e6 * X, 0 * X]))
     for kernel in (conjugate, tangent, lambda *a: tangent(*a, diagonal=True)):
-        with pytest.raises(ValueError, match=r"the kernel overflows|are so large that"):
+        with pytest.raises(ValueError, match=r"the kernel overflows|an expectation of .* is not finite"):
             kernel(x, network)
 
 

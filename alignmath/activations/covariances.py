@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Array, namespace, root, value_only
 
-__all__ = ["determinant", "normalised"]
+__all__ = ["determinant", "largest_covariance", "normalised"]
 
 
 def _two_product(x: Array, y: Array) -> tuple[Array, Array]:
@@ -40,6 +40,12 @@ def normalised(a: Array, c: Array, b: Array, least: float = 0.0) -> tuple[Array,
     """
     p, q = (_power_of_two(root(value_only(variance) + least)) for variance in (a, b))
     return a / p / p, c / p / q, b / q / q, p, q
+
+
+def largest_covariance(a: Array, b: Array) -> Array:
+    """`sqrt(a b)` at any scale, of equal variances exactly that variance; its gradient is 0 where one of them is 0."""
+    a, _, b, p, q = normalised(a, a, b)
+    return root(a * b) * p * q
 
 
 def _power_of_two(deviation: Array) -> Array:

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..activations import Activation
 from ..activations.base import as_activation
-from ..arrays import Array, as_order, namespace, root, value_only
+from ..activations.covariances import largest_covariance
+from ..arrays import Array, as_order, namespace, value_only
 from .numbers import as_factor, as_variance, is_one, square_root
 
 if TYPE_CHECKING:
@@ -376,7 +377,7 @@ class Nonlinearity(Layer):
 
 
 def _clipped(covariance: Array, a: Array, b: Array) -> Array:
-    most = root(a * b)  # of equal variances exactly that variance
+    most = largest_covariance(a, b)
     return namespace(covariance).clip(covariance, -most, most)
 
 
