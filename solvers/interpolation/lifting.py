@@ -26,6 +26,7 @@ from alignmath.plane.arrangements import activation_patterns, facets
 from alignmath.plane.dual import activation_wedges
 
 from ..runs import Run, Status
+from .pruning import pruned
 from .solution import NotCertified, balanced
 
 __all__ = ["Lifted", "LiftedStatus", "lifted"]
@@ -49,8 +50,8 @@ class LiftedStatus(Status):
 class Lifted(Run):
     """Solution of the lifted program: `f(x) = sum_k signs_k relu(vectors_k . x)`; see `lifted`.
 
-    - vectors: `(K, d)`, `c_k u_k` up to sign, in the cone of their pattern but for the solver's rounding; one for each
-      pattern and sign whose length is above 1e-7 of the longest, or of the largest `|y_i| / |x_i|` where that is more
+    - vectors: `(K, d)`, `c_k u_k` up to sign: those of the program whose length is above 1e-7 of the longest, or of the
+      largest `|y_i| / |x_i|` where that is more, merged (see `pruning`) to N at most, about, with the same values
     - signs: `(K,)`, 1 or -1
     - multipliers: `(N,)`, lambda with `|p| <= 1` but for rounding
     - value: float, of the objective at the solver's solution
@@ -107,11 +108,12 @@ def lifted(x: Any, y: Any, *, penalty: float | None = None, solver: str = "CLARA
     vectors, multipliers, status, value = _solved(units, heights, weights, solver, naive)
     long = np.linalg.norm(vectors, axis=1)
     kept = long > _SMALL * max(1.0, long.max())
-    signs = np.repeat([1.0, -1.0], len(vectors) // 2)
+    signs = np.repeat([1.0, -1.0], len(vectors) // 2)[kept]
+    vectors, signs = pruned(units, vectors[kept], signs, _SMALL)
     scale = size if beta is None else size * beta
     return Lifted(
-        vectors=size * vectors[kept],
-        signs=signs[kept],
+        vectors=size * vectors,
+        signs=signs,
         multipliers=multipliers / lengths,
         value=scale * value,
         status=status,

@@ -26,6 +26,7 @@ from ..runs import as_tolerance
 from .lifting import lifted
 from .merging import polished
 from .node_values import NodeSolution, solve_nodes, worth_keeping
+from .pruning import moved_to, pruned
 from .samples import checked_plane, checked_samples, checked_space, peak_size
 from .solution import MinNormSolution, NotCertified, SolutionStatus, balanced
 
@@ -34,6 +35,8 @@ __all__ = ["PiecewiseLinear", "certified", "min_norm", "min_norm_1d"]
 _EPS = float(np.finfo(float).eps)
 _REFINEMENTS = 5
 """How often the lifting is solved, each time for what is missing."""
+_SMALL = (1e-3, 1e-5)
+"""A neuron's share of the whole below which the lifting's answer is tried without it."""
 _GROWTHS = 8
 """How often samples that were left out may join before all of them do."""
 
@@ -154,27 +157,37 @@ def _counts(solved: NodeSolution, samples: int) -> dict[str, float]:
 def _lifting_answer(
     x: np.ndarray, y: np.ndarray, kept: np.ndarray, folded: Folded | None, solver: str
 ) -> tuple[TwoLayer, np.ndarray, dict[str, float]]:
-    """The solver's network, which misses the labels by its tolerance; then one for what is missing, and so on."""
+    """The solver's network, which misses the labels by its tolerance, moved to meet them; where that does not do, one
+    for what is missing is added, and so on."""
     rays = kept if folded is None else kept[folded.samples]
     lengths = np.linalg.norm(x[rays], axis=1)
-    lift = lifted(x[rays], y[rays], solver=solver)
+    units, heights = x[rays] / lengths[:, None], y[rays] / lengths
+
+    def missing(neurons: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        return heights - np.maximum(units @ neurons[0].T, 0) @ neurons[1]
+
+    def meets(neurons: tuple[np.ndarray, np.ndarray]) -> bool:
+        return bool(np.abs(missing(neurons)).max() <= 30 * _EPS * np.linalg.norm(neurons[0], axis=1).sum())
+
+    lift = lifted(units, heights, solver=solver)
     dual = np.zeros(len(x), dtype=EXTENDED)
-    dual[rays] = lift.multipliers
-    network, solves = lift.network, 1
-    while solves < _REFINEMENTS:
-        rest = y[rays] - network(x[rays])
-        size = network.lengths * np.abs(network.output)
-        if np.all(np.abs(rest) <= 30 * _EPS * size.sum() * lengths):
-            break
-        lift = lifted(x[rays], rest, solver=solver)
-        vectors = np.concatenate([np.abs(network.output)[:, None] * network.hidden, lift.vectors])
-        longer = balanced(vectors, np.concatenate([np.sign(network.output), lift.signs]))
+    dual[rays] = lift.multipliers / lengths
+    neurons, solves = (lift.vectors, lift.signs), 1
+    size = np.linalg.norm(lift.vectors, axis=1)
+    large = [size > share * size.sum() for share in (*_SMALL, 0)]  # the solver's tolerance leaves some that are none
+    trials = [moved_to(units, heights, lift.vectors[kept], lift.signs[kept]) for kept in large]
+    if met := [trial for trial in trials if meets(trial)]:
+        return balanced(*min(met, key=lambda met: np.linalg.norm(met[0], axis=1).sum())), dual, {"solves": solves}
+    while solves < _REFINEMENTS and not meets(neurons):
+        rest = missing(neurons)
+        lift = lifted(units, rest, solver=solver)
         solves += 1
-        left = y[rays] - longer(x[rays])
-        if np.abs(left / lengths).max() > 0.5 * np.abs(rest / lengths).max() or lift.value > 0.01 * size.sum():
+        both = np.concatenate([neurons[0], lift.vectors]), np.concatenate([neurons[1], lift.signs])
+        size = float(np.linalg.norm(neurons[0], axis=1).sum())
+        if np.abs(missing(both)).max() > 0.5 * np.abs(rest).max() or lift.value > 0.01 * size:
             break
-        network = longer
-    return network, dual, {"solves": solves}
+        neurons = pruned(units, *both, 5 * _EPS)
+    return balanced(*neurons), dual, {"solves": solves}
 
 
 def certified(
