@@ -17,7 +17,8 @@ from alignmath.plane.sectors import teacher_sectors
 from alignmath.specialization import is_condensed
 from solvers.interpolation import minimum_norm as interpolation
 from solvers.interpolation.lifting import lifted
-from solvers.interpolation.minimum_norm import min_norm, min_norm_1d
+from solvers.interpolation.minimum_norm import min_norm
+from solvers.interpolation.one_variable import min_norm_1d
 from solvers.interpolation.solution import NotCertified, SolutionStatus
 
 EPS = float(np.finfo(float).eps)
@@ -306,7 +307,7 @@ def test_a_line_through_two_values_in_one_variable():
         (lambda: min_norm([[1e200, 0.0]], [1.0]), "rescale x"),
         (lambda: min_norm([[1.0, 0.0]], [1e-200]), "rescale y"),
         (lambda: min_norm_1d([[1.0]], [1.0]), r"expected \(N,\)"),
-        (lambda: min_norm_1d([1.0, 1.0], [1.0, 2.0]), "one ray"),
+        (lambda: min_norm_1d([1.0, 1.0], [1.0, 2.0]), r"t\[0\] and t\[1\] are both 1.0"),
     ],
 )
 def test_bad_data_are_named(call, message):
@@ -324,7 +325,8 @@ def test_an_answer_without_certificate_is_refused(monkeypatch):
             return change(solve(*args, **options))
 
         monkeypatch.setattr(interpolation, "solve_nodes", solved)
-        monkeypatch.setattr(interpolation, "polished", lambda neurons, *rest: neurons)
+        for name in ("polished", "refined"):
+            monkeypatch.setattr(interpolation, name, lambda neurons, *rest: neurons)
         with pytest.raises(NotCertified):
             min_norm(x, y)
 

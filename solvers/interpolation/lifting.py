@@ -27,6 +27,7 @@ from alignmath.plane.dual import activation_wedges
 
 from ..runs import Run, Status
 from .pruning import pruned
+from .samples import row_lengths
 from .solution import NotCertified, balanced
 
 __all__ = ["Lifted", "LiftedStatus", "lifted"]
@@ -91,9 +92,12 @@ def lifted(x: Any, y: Any, *, penalty: float | None = None, solver: str = "CLARA
     started = time.perf_counter()
     x, y = _samples(x, y)
     beta = None if penalty is None else as_number(penalty, "penalty", above=True)
-    lengths = np.linalg.norm(x, axis=1)
-    units, heights = x / lengths[:, None], y / lengths  # f is positively homogeneous
+    lengths = row_lengths(x)
+    with np.errstate(over="ignore"):
+        units, heights = x / lengths[:, None], y / lengths  # f is positively homogeneous
     size = float(np.abs(heights).max())
+    if size == np.inf:
+        raise ValueError("y over |x| is beyond 1e308; rescale x or y")
     if size == 0:
         return Lifted(
             vectors=np.zeros((0, x.shape[1])),

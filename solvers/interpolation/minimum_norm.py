@@ -10,13 +10,12 @@ largest `y . lambda` with `|p| <= 1` in every direction, `p(u) = sum_i lambda_i 
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from alignmath.arrays import as_floating
 from alignmath.networks import TwoLayer
 from alignmath.plane.folding import EXTENDED, Folded, fold
 from alignmath.plane.kinks import evaluate
@@ -24,13 +23,13 @@ from alignmath.plane.rational import exact_lower_bound
 
 from ..runs import as_tolerance
 from .lifting import lifted
-from .merging import polished
+from .merging import polished, refined
 from .node_values import NodeSolution, solve_nodes, worth_keeping
 from .pruning import moved_to, pruned
-from .samples import checked_plane, checked_samples, checked_space, peak_size
+from .samples import checked_plane, checked_samples, checked_space, peak_size, row_lengths
 from .solution import MinNormSolution, NotCertified, SolutionStatus, balanced
 
-__all__ = ["PiecewiseLinear", "certified", "min_norm", "min_norm_1d"]
+__all__ = ["certified", "min_norm"]
 
 _EPS = float(np.finfo(float).eps)
 _REFINEMENTS = 5
@@ -59,7 +58,8 @@ def min_norm(
     readable reference in any dimension, for some hundred samples in the plane and some twenty in space (see
     `lifting.lifted`); its answers are as good as the solver's, so pass a `tolerance` of 1e-5 or so with it. solver: for
     lifting, any that cvxpy knows.
-    tolerance: largest relative gap to accept.
+    tolerance: largest relative gap to accept, and largest `|f(x_i) - y_i|` beside the largest label, and beside the
+    largest label over length times that of x_i.
     rigorous: take the lower bound from exact rational arithmetic (d = 2; some 30 microseconds a sample), so that it
     holds without any rounding.
 
@@ -68,10 +68,11 @@ def min_norm(
 
     Raises `ValueError` for bad or infeasible data (a label other than 0 at x = 0; contradictory labels on one ray, for
     f is positively homogeneous; opposite samples whose `f(x) - f(-x)` are not linear in x), and `NotCertified`, an
-    `ArithmeticError`, if the gap exceeds `tolerance`, or a residual what rounding makes of it, `100 eps |x_i|
+    `ArithmeticError`, if gap or residual exceed `tolerance`, or a residual what rounding makes of it, `100 eps |x_i|
     sum |c_k|`: a network that misses the labels by more may have a much smaller norm. That happens where samples of
-    both sides crowd within 1e-4 radians of a line, or within 1e-10 of each other. The lifting needs cvxpy:
-    `ImportError` that names the extra `convex`.
+    both sides crowd within 1e-4 radians of a line, or within 1e-10 of each other. Values are those of
+    `alignmath.plane.evaluate`, a sum as accurate as the weights are; adding up neurons naively rounds more. The lifting
+    needs cvxpy: `ImportError` that names the extra `convex`.
 
     >>> from alignmath.networks import regular_polygon
     >>> angles = np.radians(np.arange(5, 365, 20))
@@ -128,9 +129,10 @@ def _exact_answer(
     """Network, multipliers and counts by `node_values`, and whether second differences were taken for rounding."""
     lengths = np.hypot(*x[kept].astype(EXTENDED).T)
     heights = y[kept] / lengths  # f is positively homogeneous
-    size = float(np.abs(heights).max())
+    size = _size(heights)
     heights, units = heights / size, (x[kept] / lengths[:, None]).astype(float)
     dual, single = np.zeros(len(x), dtype=EXTENDED), heights.astype(float)
+    allowed = tolerance * np.minimum(np.abs(single).max(), (np.abs(y).max() / lengths / size).astype(float))
     chosen = worth_keeping(folded, heights) if rounding else None
     for _ in range(_GROWTHS if chosen is not None else 0):
         assert chosen is not None
@@ -141,13 +143,26 @@ def _exact_answer(
         missed = np.flatnonzero(wrong > 90 * _EPS * neurons.cost)
         if not len(missed):  # multipliers 0 elsewhere: a bound for some of the samples is one for all
             dual[kept[chosen]] = solved.multipliers / lengths[chosen]
-            return neurons.scaled(size), dual, _counts(solved, len(chosen)), True
+            neurons = refined(neurons, units, single, allowed)
+            return _restored(neurons.network, size), dual, _counts(solved, len(chosen)), True
         worst = missed[np.argsort(-wrong[missed])[:200]]
         chosen = np.union1d(chosen, worst)
     solved = solve_nodes(folded, heights, tolerance, rounding=rounding)
-    network = polished(solved.neurons, folded, units, single).scaled(size)
+    neurons = refined(polished(solved.neurons, folded, units, single), units, single, allowed)
     dual[kept] = solved.multipliers / lengths
-    return network, dual, _counts(solved, len(kept)), solved.rounding
+    return _restored(neurons.network, size), dual, _counts(solved, len(kept)), solved.rounding
+
+
+def _size(heights: np.ndarray) -> float:
+    """A power of 4 next to the largest: its root is one of 2, by which weights do not round."""
+    return 4.0 ** math.ceil(math.frexp(float(np.abs(heights).max()))[1] / 2)
+
+
+def _restored(network: TwoLayer, size: float) -> TwoLayer:
+    """`size` times the network."""
+    if not size * float(np.sum(np.abs(network.output) * network.lengths)) < 1e300:
+        raise ValueError(f"y over |x| is up to {size:.1g}, and the norm would be beyond 1e300; rescale x or y")
+    return TwoLayer(math.sqrt(size) * network.hidden, math.sqrt(size) * network.output)
 
 
 def _counts(solved: NodeSolution, samples: int) -> dict[str, float]:
@@ -160,8 +175,10 @@ def _lifting_answer(
     """The solver's network, which misses the labels by its tolerance, moved to meet them; where that does not do, one
     for what is missing is added, and so on."""
     rays = kept if folded is None else kept[folded.samples]
-    lengths = np.linalg.norm(x[rays], axis=1)
+    lengths = row_lengths(x[rays])
     units, heights = x[rays] / lengths[:, None], y[rays] / lengths
+    size = _size(heights)
+    heights = heights / size
 
     def missing(neurons: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         return heights - np.maximum(units @ neurons[0].T, 0) @ neurons[1]
@@ -173,21 +190,22 @@ def _lifting_answer(
     dual = np.zeros(len(x), dtype=EXTENDED)
     dual[rays] = lift.multipliers / lengths
     neurons, solves = (lift.vectors, lift.signs), 1
-    size = np.linalg.norm(lift.vectors, axis=1)
-    large = [size > share * size.sum() for share in (*_SMALL, 0)]  # the solver's tolerance leaves some that are none
-    trials = [moved_to(units, heights, lift.vectors[kept], lift.signs[kept]) for kept in large]
+    shares = np.linalg.norm(lift.vectors, axis=1) / np.linalg.norm(lift.vectors, axis=1).sum()
+    large = [shares > share for share in (*_SMALL, 0)]  # the solver's tolerance leaves some that are none
+    trials = [moved_to(units, heights, lift.vectors[chosen], lift.signs[chosen]) for chosen in large]
     if met := [trial for trial in trials if meets(trial)]:
-        return balanced(*min(met, key=lambda met: np.linalg.norm(met[0], axis=1).sum())), dual, {"solves": solves}
+        least = min(met, key=lambda neurons: np.linalg.norm(neurons[0], axis=1).sum())
+        return _restored(balanced(*least), size), dual, {"solves": solves}
     while solves < _REFINEMENTS and not meets(neurons):
         rest = missing(neurons)
         lift = lifted(units, rest, solver=solver)
         solves += 1
         both = np.concatenate([neurons[0], lift.vectors]), np.concatenate([neurons[1], lift.signs])
-        size = float(np.linalg.norm(neurons[0], axis=1).sum())
-        if np.abs(missing(both)).max() > 0.5 * np.abs(rest).max() or lift.value > 0.01 * size:
+        cost = float(np.linalg.norm(neurons[0], axis=1).sum())
+        if np.abs(missing(both)).max() > 0.5 * np.abs(rest).max() or lift.value > 0.01 * cost:
             break
         neurons = pruned(units, *both, 5 * _EPS)
-    return balanced(*neurons), dual, {"solves": solves}
+    return _restored(balanced(*neurons), size), dual, {"solves": solves}
 
 
 def certified(
@@ -220,14 +238,20 @@ def certified(
         dual, bound = rounded.astype(float), rounded_bound
     if rigorous:
         bound = exact_lower_bound(x, y, dual)
-    plane = x.shape[1] == 2
-    misfit = np.abs((evaluate(network, x) if plane else network(x)) - y)
-    residual, lengths = float(misfit.max()), np.linalg.norm(x, axis=1)
     gap = (squared_norm - bound) / bound if bound > 0 else np.inf
-    if not (abs(gap) <= tolerance and np.all(misfit <= 100 * _EPS * cost * lengths)):
+    if not abs(gap) <= tolerance:
         raise NotCertified(
-            f"{method} left a gap of {gap:.2g} and a residual of {residual:.2g}, beyond the tolerance {tolerance:g}: "
-            "pass another method or solver, or a larger tolerance"
+            f"{method} left a gap of {gap:.2g}, beyond the tolerance {tolerance:g}: pass another method or solver, or "
+            "a larger tolerance"
+        )
+    misfit = np.abs((evaluate(network, x) if x.shape[1] == 2 else network(x)) - y)
+    lengths = row_lengths(x)
+    on_units, heights = (np.divide(v, lengths, out=np.zeros(len(x)), where=lengths > 0) for v in (misfit, np.abs(y)))
+    missed = max(float(misfit.max() / np.abs(y).max()), float(on_units.max() / heights.max()))
+    if missed > tolerance or on_units.max() > 100 * _EPS * cost:
+        raise NotCertified(
+            f"{method} misses the labels by {missed:.2g} of the largest, beyond the tolerance {tolerance:g} or what "
+            f"rounding makes of sum |c_k| = {cost:.2g}: pass another method, or a larger tolerance"
         )
     return MinNormSolution(
         network=network,
@@ -235,7 +259,7 @@ def certified(
         dual=dual,
         lower_bound=bound,
         gap=gap,
-        residual=residual,
+        residual=float(misfit.max()),
         stats=stats,
         status=SolutionStatus.BOUND_EXACT if rigorous else SolutionStatus.CERTIFIED,
         seconds=time.perf_counter() - started,
@@ -246,55 +270,3 @@ def _scaled(x: np.ndarray, y: np.ndarray, dual: np.ndarray) -> tuple[np.ndarray,
     """Multipliers divided by the largest `|p|`, and the bound they give."""
     dual = dual / (peak_size(x, dual) or 1.0)
     return dual, 2 * float(np.sum(y.astype(EXTENDED) * dual))
-
-
-@dataclass(frozen=True, eq=False)
-class PiecewiseLinear:
-    """The function of one variable found by `min_norm_1d`; call it for its values.
-
-    - knots: `(K,)`, ascending, where the slope changes
-    - slopes: `(K + 1,)`, between and outside them
-    - intercept: float, the value at t = 0
-    - solution: `MinNormSolution`, the network in the plane, its certificate, status and seconds
-
-    >>> f = min_norm_1d([-1.0, 0.0, 1.0], [1.0, 0.0, 1.0])
-    >>> f([-2.0, 0.5]).round(6)
-    array([2. , 0.5])
-    """
-
-    knots: np.ndarray
-    slopes: np.ndarray
-    intercept: float
-    solution: MinNormSolution
-
-    def __call__(self, t: Any) -> np.ndarray:
-        """Values at `t`, any shape."""
-        t = np.asarray(as_floating(t, "t"))
-        plane = np.stack([t.ravel(), np.ones(t.size)], axis=1)
-        return evaluate(self.solution.network, plane).reshape(t.shape)
-
-
-def min_norm_1d(t: Any, y: Any, *, tolerance: float = 1e-8) -> PiecewiseLinear:
-    """Minimum-norm regression of one variable with a bias, `f(t) = sum_j a_j relu(w_j t + b_j)`, `f(t_i) = y_i`.
-
-    t, y: `(N,)`. The norm is `sum a_j^2 + w_j^2 + b_j^2`, biases included: `min_norm` at the inputs `(t_i, 1)`, with
-    its errors. A neuron with `w_j = 0` is a constant and has no knot.
-
-    >>> f = min_norm_1d([-2.0, -1.0, 1.0, 2.0], [2.0, 1.0, 1.0, 2.0])
-    >>> f.slopes.round(6)[[0, -1]], round(f.solution.residual, 9)
-    (array([-1.,  1.]), 0.0)
-    """
-    t = np.asarray(as_floating(t, "t", least_ndim=1), dtype=float)
-    if t.ndim != 1:
-        raise ValueError(f"t has shape {t.shape}; expected (N,), one number for each sample")
-    solution = min_norm(np.stack([t, np.ones(len(t))], axis=1), y, tolerance=tolerance)
-    slope, bias = solution.network.hidden[:, 0], solution.network.hidden[:, 1]
-    output = solution.network.output
-    bent = np.abs(slope) > 1e-12 * np.maximum(np.abs(bias), 1e-300)
-    places = -bias[bent] / slope[bent]
-    order = np.argsort(places, kind="stable")
-    places, jumps = places[order], (output * np.abs(slope))[bent][order]
-    knots, index = np.unique(places, return_inverse=True)
-    left = float(np.sum((output * slope)[slope < 0]))
-    slopes = left + np.concatenate([[0.0], np.cumsum(np.bincount(index.ravel(), jumps, len(knots)))])
-    return PiecewiseLinear(knots, slopes, float(np.sum(output * np.maximum(bias, 0))), solution)

@@ -12,7 +12,7 @@ from alignmath.plane.arrangements import largest_on_cells
 from alignmath.plane.dual import dual_peak
 from alignmath.plane.folding import Folded, fold
 
-__all__ = ["checked_plane", "checked_samples", "checked_space", "peak_size"]
+__all__ = ["checked_plane", "checked_samples", "checked_space", "peak_size", "row_lengths"]
 
 _EPS = float(np.finfo(float).eps)
 
@@ -35,6 +35,16 @@ def checked_samples(x: Array, y: Array) -> tuple[np.ndarray, np.ndarray]:
             f"y[{at_zero[0]}] is {y[at_zero[0]]} at x = 0, where every such network is 0; add a bias input"
         )
     return x, y
+
+
+def row_lengths(x: np.ndarray) -> np.ndarray:
+    """Lengths `(N,)` of the rows of x, of any scale.
+
+    >>> row_lengths(np.array([[3e-200, 4e-200], [0.0, 0.0]]))
+    array([5.e-200, 0.e+000])
+    """
+    largest = np.abs(x).max(axis=1)
+    return largest * np.linalg.norm(x / np.where(largest > 0, largest, 1)[:, None], axis=1)
 
 
 def checked_plane(x: np.ndarray, y: np.ndarray, kept: np.ndarray) -> Folded | None:
@@ -64,7 +74,7 @@ def checked_space(x: np.ndarray, y: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """
     if not len(kept):
         return kept
-    lengths = np.linalg.norm(x[kept], axis=1)
+    lengths = row_lengths(x[kept])
     units, heights = x[kept] / lengths[:, None], y[kept] / lengths
     apart = np.linalg.norm(units[:, None] - units, axis=2)
     first = np.argmax(apart <= 8 * _EPS, axis=1)

@@ -24,7 +24,7 @@ from alignmath.plane.dual import arc_peaks
 from ..runs import Run, as_tolerance
 from .exchange import nonnegative, slid, values
 from .lifting import lifted
-from .samples import checked_samples, peak_size
+from .samples import checked_samples, peak_size, row_lengths
 from .solution import NotCertified, SolutionStatus, balanced
 
 __all__ = ["PenalizedSolution", "largest_penalty", "penalized", "penalty_path"]
@@ -32,8 +32,12 @@ __all__ = ["PenalizedSolution", "largest_penalty", "penalized", "penalty_path"]
 Neurons = tuple[np.ndarray, np.ndarray]
 """Vectors `(K, d)`, `c_k u_k` up to sign, and signs `(K,)`."""
 _ROUNDS = 100
-_POWERS = 900
+_STALLED = 15
+"""Rounds without a smaller gap or objective after which rounding decides."""
+_POWERS = 400
 """Powers of 2 that the penalty may be away from x and y."""
+_AT_ZERO = 1e-100
+"""Length beside the largest below which a sample is as good as at 0 for the lifting."""
 _SMALL = 1e-6
 """Share of the largest penalty from which on the minimum norm is pointed to."""
 
@@ -178,12 +182,12 @@ class _Scaled:
 
 def _lifting(x: np.ndarray, y: np.ndarray, beta: float, tolerance: float, solver: str) -> PenalizedSolution:
     started = time.perf_counter()
-    kept = np.any(x != 0, axis=1)
+    kept = row_lengths(x) > _AT_ZERO
     if not np.any(y):
         return _certified(x, y, beta, _none(x.shape[1]), None, 0, started, tolerance)
-    scaled = beta * len(x) / np.count_nonzero(kept)  # samples at 0 count in n and do nothing else
+    scaled = beta * len(x) / np.count_nonzero(kept)  # others count in n and do nothing else
     lift = lifted(x[kept], y[kept], penalty=scaled, solver=solver)
-    dual = np.zeros(len(x))
+    dual = y / (len(x) * beta)
     dual[kept] = lift.multipliers
     return _certified(x, y, beta, (lift.vectors, lift.signs), dual, 0, started, tolerance)
 
@@ -192,13 +196,18 @@ def _exchange(x: np.ndarray, y: np.ndarray, beta: float, tolerance: float, neuro
     """Directions where the dual function peaks are added, masses found, and the neurons slid in their wedges."""
     started, shift = time.perf_counter(), len(x) * beta
     best: PenalizedSolution | None = None
+    least, stalled = math.inf, 0
     dual = ((y - values(x, *neurons)) / shift).astype(float)
     for round_ in range(_ROUNDS):
         solution = _certified(x, y, beta, neurons, dual, round_, started, np.inf)
+        falls = best is None or solution.gap < 0.9 * best.gap or solution.objective < (1 - 1e-13) * least
+        stalled, least = 0 if falls else stalled + 1, min(least, solution.objective)
         if best is None or solution.gap < best.gap:
             best = solution
         if best.gap <= tolerance:
             return best
+        if stalled == _STALLED:
+            break
         heights, angles = _local_peaks(x, dual)
         over = np.abs(heights) > 1 + max(1e-13, 1e-3 * (np.abs(heights).max() - 1))
         if not over.any():
