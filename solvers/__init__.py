@@ -1,7 +1,8 @@
 """Numerical solvers on top of `alignmath`: `interpolation` (minimum norm and weight decay to the global optimum; when
 a teacher is recovered), `dynamics` (gradient descent and flow on the population loss, SGD ensembles, wide networks next
-to their linearisation), `landscape` (critical points), `sweeps` (long work in chunks, in several processes), `images`,
-`files` (save and load), `modules` (to and from torch.nn).
+to their linearisation), `regression` (Gaussian processes, ensembles of wide networks), `landscape` (critical points),
+`sweeps` (long work in chunks, in several processes), `images`, `files` (save and load), `modules` (to and from
+torch.nn).
 
 Answers are frozen dataclasses (`runs`) that carry their evidence. All is there after `import solvers`, which loads
 nothing before it is asked for; torch, cvxpy and HiGHS are imported when a solver runs.
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from . import interpolation as interpolation
     from . import landscape as landscape
     from . import modules as modules
+    from . import regression as regression
     from . import runs as runs
     from . import sweeps as sweeps
     from .dynamics.descent import descend as descend
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from .interpolation import penalized as penalized
     from .interpolation import penalty_path as penalty_path
     from .landscape import critical_points as critical_points
+    from .regression import log_marginal_likelihood as log_marginal_likelihood
+    from .regression import posterior as posterior
+    from .regression import trained_ensemble as trained_ensemble
     from .sweeps import sweep as sweep
 else:
     from alignmath.door import open_door
@@ -55,8 +60,9 @@ else:
             "files": ["load", "save"],
             "interpolation": ["is_recoverable", "min_norm", "min_norm_1d", "penalized", "penalty_path"],
             "landscape": ["critical_points"],
+            "regression": ["log_marginal_likelihood", "posterior", "trained_ensemble"],
             "sweeps": ["sweep"],
         },
-        ["dynamics", "files", "images", "interpolation", "landscape", "modules", "runs", "sweeps"],
+        ["dynamics", "files", "images", "interpolation", "landscape", "modules", "regression", "runs", "sweeps"],
     )
     del open_door

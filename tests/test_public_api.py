@@ -45,6 +45,7 @@ PUBLIC = [
             "interpolation",
             "landscape",
             "modules",
+            "regression",
             "runs",
             "sweeps",
         ]

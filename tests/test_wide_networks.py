@@ -8,8 +8,10 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
+import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 
 from alignmath.activations import ERF, EXP, GELU, RELU, SOFTPLUS, STEP, TANH
@@ -302,6 +304,26 @@ def test_a_module_has_the_tangent_kernel_of_the_same_network():
         empirical_tangent(torch.nn.Tanh(), x)
 
 
+def test_several_outputs_of_a_module_have_a_matrix_of_kernels():
+    """Against products of the gradients of each output, by autograd one at a time."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    rows = [[torch.cat([g.reshape(-1) for g in torch.autograd.grad(module(sample)[a], module.parameters())]) for a in range(2)] for sample in x]  # fmt: skip
+    J = torch.stack([torch.stack(row) for row in rows])
+    full = torch.einsum("iap,jbp->ijab", J, J)
+    torch.testing.assert_close(empirical_tangent(module, x, outputs="full"), full, rtol=1e-11, atol=1e-13)
+    diagonal = torch.stack([full[:, :, a, a] for a in range(2)], dim=-1)
+    torch.testing.assert_close(
+        empirical_tangent(module, x, x[:3], outputs="diagonal"), diagonal[:, :3], rtol=1e-11, atol=1e-13
+    )
+    torch.testing.assert_close(empirical_tangent(module, x, outputs="trace"), diagonal.sum(-1), rtol=1e-11, atol=1e-13)
+    with pytest.raises(ValueError, match="outputs='trace'"):
+        empirical_tangent(module, x)
+    with pytest.raises(ValueError, match="outputs is 'sum'"):
+        empirical_tangent(module, x, outputs="sum")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_are_those_of_torch_optim(kind):
     architecture = kind(2, SOFTPLUS)
@@ -418,6 +440,35 @@ def test_small_eigenvalues_keep_their_digits():
     np.testing.assert_allclose(changes[0], exact, rtol=1e-13)
 
 
+@pytest.mark.parametrize(("rate", "steps"), [(1e-5, math.inf), (1e-5, 1e20), (0.3, 1e12), (1e-5, 10.0), (1.9, 3.0)])
+def test_slow_directions_are_followed_to_the_end(rate, steps):
+    """`(1 - rate value)^k` by mpmath with 60 digits: in floats `1 - rate value` is 1 where rate value is below 1e-16."""
+    values = [1.0, 1e-3, 1e-12]
+    residuals, changes = linearised(np.diag(values), np.ones(3), rate, steps, np.diag(values))
+    with mpmath.workdps(60):
+        exact = [0 if steps == math.inf else (1 - mpmath.mpf(rate) * mpmath.mpf(v)) ** int(steps) for v in values]
+        np.testing.assert_allclose(residuals[0], [float(e) for e in exact], rtol=1e-12, atol=1e-300)
+        np.testing.assert_allclose(changes[0], [float(1 - e) for e in exact], rtol=1e-12)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_gradient_flow_is_the_exponential_of_the_matrix_for_each_output(library):
+    rng = np.random.default_rng(3)
+    root = rng.standard_normal((6, 8))
+    whole, r = root @ root.T, rng.standard_normal((4, 2))
+    M, cross = whole[:4, :4], whole[4:, :4]
+    residuals, changes = linearised(library(M), library(r), cross=library(cross), time=[0.0, 0.1, 2.5, math.inf])
+    for k, t in enumerate((0.0, 0.1, 2.5)):
+        left = scipy.linalg.expm(-t * M) @ r
+        np.testing.assert_allclose(residuals[k], left, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(changes[k], cross @ np.linalg.solve(M, r - left), rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(residuals[3], 0, atol=1e-13)
+    slow = linearised(library(M), library(r), 1e-6, [2_500_000], library(cross))  # small steps are the flow
+    np.testing.assert_allclose(slow[1][0], changes[2], rtol=1e-4)
+    one = linearised(library(M), library(r[:, 1]), cross=library(cross), time=[0.1])
+    np.testing.assert_allclose(one[1][0], changes[1, :, 1], rtol=1e-12)
+
+
 def test_directions_of_eigenvalue_0_stay():
     M = np.array([[2.0, 2.0], [2.0, 2.0]])
     residuals, changes = linearised(M, [1.0, 0.0], 0.1, math.inf, [[1.0, 1.0]])
@@ -441,7 +492,7 @@ def test_steps_of_any_size_end_in_divergence(learning_rate):
 
 @pytest.mark.filterwarnings("error")
 def test_limits_that_overflow_are_refused():
-    with pytest.raises(ValueError, match="the kernel overflows"):
+    with pytest.raises(ValueError, match="expectation of exp is not finite"):
         follow(random_network(2, FullyConnected(2, EXP), 3), [[20.0, 0], [0, 20.0]], [0, 1], 1)
 
 
@@ -477,6 +528,9 @@ def test_limits_that_overflow_are_refused():
         (lambda: linearised(np.eye(2), [1, 1], 0.1, 1, np.eye(3)), r"cross has shape \(3, 3\)"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, []), r"steps is \[\]"),
         (lambda: linearised(np.eye(2), [1, 1], 0.1, "x"), "steps is 'x'"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1), "learning_rate and steps, or time"),
+        (lambda: linearised(np.eye(2), [1, 1], 0.1, 3, time=1.0), "learning_rate and steps, or time"),
+        (lambda: linearised(np.eye(2), [1, 1], time=-1.0), "time is -1.0; expected times"),
         (lambda: FullyConnected(1, "erf"), "activation is 'erf'"),
         (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, record=5), "record is 5; expected a sequence"),
         (lambda: follow(random_network(2, ONE, 2), [[1, 0]], [1], 1, layers=1), "layers is 1; expected a list"),

@@ -22,6 +22,8 @@ __all__ = ["empirical_tangent", "grams", "of_layers"]
 
 _PRODUCTS, _JACOBIAN = 1 << 24, 1 << 26
 """Products of pixels, and entries of a Jacobian, held at once."""
+_OUTPUTS = {"trace": "iap,jap->ij", "diagonal": "iap,jap->ija", "full": "iap,jbp->ijab"}
+"""What is made of the Jacobians `(samples, outputs, parameters)` of both sides."""
 
 
 def of_layers(network: WideNetwork, one: list[Passage], other: list[Passage]) -> torch.Tensor:
@@ -71,22 +73,30 @@ def grams(network: WideNetwork, x: Any, other: Any = None) -> torch.Tensor:
     return of_layers(network, one, two)
 
 
-def empirical_tangent(module: Any, x: Any, other: Any = None) -> torch.Tensor:
-    """The tangent kernel of any `torch.nn.Module` with one output at its present parameters: `(n, n)` or `(n, k)`.
+def empirical_tangent(module: Any, x: Any, other: Any = None, *, outputs: str | None = None) -> torch.Tensor:
+    """The tangent kernel of any `torch.nn.Module` at its present parameters: `(n, n)` or `(n, k)`.
 
     x, other: inputs with the samples along the first dimension. Jacobians are taken one parameter tensor at a time and
-    a block of samples at a time. Samples must not mix (no batch normalisation in training mode). Raises `ValueError`
-    for other numbers of outputs.
+    a block of samples at a time. Samples must not mix (no batch normalisation in training mode).
+    outputs: for a module of o outputs a sample (their dimensions are flattened): "trace", the sum over the outputs of
+        the products of an output's gradients at both samples, `(n, k)`; "diagonal", these products, `(n, k, o)`;
+        "full", those of all pairs of outputs, `(n, k, o, o)`. Left out, the module must have one.
+
+    Raises `ValueError` for bad input, and for several outputs if `outputs` is left out.
 
     >>> import torch
     >>> from solvers.dynamics.wide_networks import empirical_tangent
     >>> line = torch.nn.Linear(2, 1).double()
     >>> empirical_tangent(line, [[1.0, 2.0], [0.0, 3.0]]).tolist()  # x . y + 1
     [[6.0, 7.0], [7.0, 10.0]]
+    >>> empirical_tangent(torch.nn.Linear(2, 3).double(), [[1.0, 2.0]], outputs="trace").tolist()
+    [[18.0]]
     """
     needs("torch", "torch")
     import torch
 
+    if outputs not in (None, *_OUTPUTS):
+        raise ValueError(f"outputs is {outputs!r}; expected 'trace', 'diagonal' or 'full', or None for one output")
     parameters = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
     buffers = {name: b.detach() for name, b in module.named_buffers()}
     first = next(iter(parameters.values()), None)
@@ -97,25 +107,32 @@ def empirical_tangent(module: Any, x: Any, other: Any = None) -> torch.Tensor:
         checked = as_floating(given, name, least_ndim=1)
         return (checked if is_torch_array(checked) else torch.as_tensor(checked)).to(first)
 
-    def jacobian(name: str, inputs: torch.Tensor) -> torch.Tensor:
-        def value(parameter: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-            output = torch.func.functional_call(module, ({**parameters, name: parameter}, buffers), (sample[None],))
-            if output.numel() != 1:
-                raise ValueError(
-                    f"module gives outputs of shape {tuple(output.shape[1:])} a sample; expected one number"
-                )
-            return output.reshape(())
+    def flat(parameter: torch.Tensor, name: str, sample: torch.Tensor) -> torch.Tensor:
+        output = torch.func.functional_call(module, ({**parameters, name: parameter}, buffers), (sample[None],))
+        if outputs is None and output.numel() != 1:
+            raise ValueError(
+                f"module gives outputs of shape {tuple(output.shape[1:])} a sample; expected one number, "
+                "or say what of them: outputs='trace', 'diagonal' or 'full'"
+            )
+        return output.reshape(-1)
 
-        return torch.func.vmap(torch.func.grad(value), (None, 0))(parameters[name], inputs).reshape(len(inputs), -1)
+    def jacobian(name: str, inputs: torch.Tensor) -> torch.Tensor:
+        rows = torch.func.vmap(torch.func.jacrev(flat), (None, None, 0))(parameters[name], name, inputs)
+        return rows.reshape(len(inputs), count, -1)
 
     one = loaded(x, "x")
     two = one if other is None else loaded(other, "other")
-    total = one.new_zeros(len(one), len(two))
+    name = next(iter(parameters))
+    with torch.no_grad():
+        count = len(flat(parameters[name], name, one[0]))
+    shape = {"diagonal": (count,), "full": (count, count)}.get(outputs or "trace", ())
+    total = one.new_zeros(len(one), len(two), *shape)
     for name, parameter in parameters.items():
-        height = max(1, _JACOBIAN // parameter.numel())
+        height = max(1, _JACOBIAN // (parameter.numel() * count))
         for j in range(0, len(two), height):
             right = jacobian(name, two[j : j + height])
             for i in range(0, len(one), height):
                 left = right if other is None and i == j else jacobian(name, one[i : i + height])
-                total[i : i + height, j : j + height] += left @ right.T
+                part = torch.einsum(_OUTPUTS[outputs or "trace"], left, right)
+                total[i : i + height, j : j + height] += part
     return total
