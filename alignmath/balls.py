@@ -7,12 +7,13 @@ exact floats they are. Precision is raised inside `with` blocks only; `flint.ctx
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-__all__ = ["fold_angle", "leading_minors", "replaced_determinants", "settled_signs", "system"]
+__all__ = ["fold_angle", "leading_minors", "log_determinant", "replaced_determinants", "settled_signs", "system"]
 
 Ball = Callable[[Any], Any]
 """A function of the angular distance, ball in, ball out."""
@@ -72,6 +73,29 @@ def leading_minors(angles: Sequence[Any], ball: Ball) -> list[Any]:
     """
     table = system(angles, ball)[0].tolist()
     return [arb_mat([row[:k] for row in table[:k]]).det() for k in range(1, len(table) + 1)]
+
+
+def log_determinant(angles: Sequence[Any], ball: Ball, *, most_bits: int, what: str) -> tuple[int, float]:
+    """Sign and `log |det M|`, right to 1e-12, at a precision doubled from 128 bits; 0 and -infinity for exactly 0.
+
+    `ArithmeticError`, naming `what`, where `most_bits` do not do.
+
+    >>> log_determinant([0.0, 0.5], lambda distance: distance.cos(), most_bits=256, what="cos t")[0]
+    1
+    """
+    bits = 128
+    while True:
+        with ctx.workprec(bits):
+            value = system(angles, ball)[0].det()
+            if value.is_zero():
+                return 0, -math.inf
+            if value.rel_accuracy_bits() > 40:
+                return (1 if value > 0 else -1), float(abs(value).log().mid())
+        if bits >= most_bits:
+            raise ArithmeticError(
+                f"det M of {what} at {angles}: {most_bits} bits do not do; raise most_bits, or it is 0"
+            )
+        bits = min(2 * bits, most_bits)
 
 
 def settled_signs(

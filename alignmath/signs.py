@@ -1,12 +1,14 @@
-"""Proved signs for angular-distance functions: float64 where its error bound allows, ball arithmetic elsewhere.
+"""Proved signs, and logarithms of determinants, for angular-distance functions: float64 where its error bound allows,
+ball arithmetic elsewhere.
 
-Used through `AngularDistance.determinant_signs` and `AngularDistance.is_positive_definite`, whose docstrings say
+Used through `AngularDistance.determinant_signs`, `is_positive_definite` and `log_determinant`, whose docstrings say
 what is promised.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 from .arrays import Array, as_floating, as_order, namespace, value_only
@@ -15,9 +17,11 @@ from .minors import ROUNDING, sign_threshold
 if TYPE_CHECKING:
     from .angular import AngularDistance, Systems
 
-__all__ = ["determinant_signs", "is_positive_definite"]
+__all__ = ["determinant_signs", "is_positive_definite", "log_determinant"]
 
 _UNDECIDED = -128.0
+_RESOLVED = 1e-9
+"""The largest error of a logarithm of a determinant."""
 _RELATIVE = 256 * ROUNDING
 """Relative error of f through its complement: at most 1e-14, reached just above the end of the Taylor series."""
 
@@ -52,12 +56,8 @@ def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int
 
     angles, xp = _as_float64(angles)
     most_bits = as_order(most_bits, "most_bits", least=64, most=1 << 30)
-    m = angles.shape[-1]
-    flat = xp.reshape(angles, (-1, m))
-    _, chunks = kernel.systems(angles)
-    singular = xp.concat([chunk.vanishing for chunk in chunks])
-    least = xp.min(xp.linalg.eigvalsh(kernel.matrix(flat)), axis=-1)
-    bound = (m * kernel.rounding + 20 * m * m) * ROUNDING * abs(kernel.peak)
+    values, singular, bound = _eigenvalues(kernel, angles, xp)
+    least = xp.min(values, axis=-1)
     definite = (least > bound) & ~singular
     for row, configuration in _undecided_configurations(xp, (xp.abs(least) <= bound) & ~singular, angles):
         evaluate = functools.partial(leading_minors, configuration, _ball(kernel))
@@ -65,6 +65,38 @@ def is_positive_definite(kernel: AngularDistance, angles: Any, *, most_bits: int
         settled = settled_signs(evaluate, most_bits=most_bits, what=what)
         definite[row] = min(settled) > 0
     return xp.reshape(definite, angles.shape[:-1])
+
+
+def log_determinant(kernel: AngularDistance, angles: Any, *, most_bits: int) -> tuple[Array, Array]:
+    """See `AngularDistance.log_determinant`.
+
+    >>> from alignmath.angular import COSINE
+    >>> [float(part.round(12)) for part in log_determinant(COSINE, [0.0, 0.5], most_bits=4096)]  # sin(1/2)^2
+    [1.0, -1.470333372771]
+    """
+    from .balls import log_determinant as by_balls
+
+    angles, xp = _as_float64(angles)
+    most_bits = as_order(most_bits, "most_bits", least=64, most=1 << 30)
+    values, singular, bound = _eigenvalues(kernel, angles, xp)
+    size = xp.abs(values)
+    sign = xp.prod(xp.sign(values), axis=-1)
+    logarithm = xp.sum(xp.log(xp.where(size > 0, size, xp.ones_like(size))), axis=-1)
+    error = xp.sum(bound / xp.where(size > bound, size, xp.full_like(size, bound)), axis=-1)
+    for row, configuration in _undecided_configurations(xp, (error > _RESOLVED) & ~singular, angles):
+        sign[row], logarithm[row] = by_balls(configuration, _ball(kernel), most_bits=most_bits, what=kernel.name)
+    sign = xp.where(singular, xp.zeros_like(sign), sign)
+    logarithm = xp.where(singular, xp.full_like(logarithm, -math.inf), logarithm)
+    return xp.reshape(sign, angles.shape[:-1]), xp.reshape(logarithm, angles.shape[:-1])
+
+
+def _eigenvalues(kernel: AngularDistance, angles: Array, xp: Any) -> tuple[Array, Array, float]:
+    """Of every M, `(B, m)`, where M is singular for coinciding students, `(B,)`, and a bound on their errors."""
+    m = angles.shape[-1]
+    _, chunks = kernel.systems(angles)
+    singular = xp.concat([chunk.vanishing for chunk in chunks])
+    values = xp.linalg.eigvalsh(kernel.matrix(xp.reshape(angles, (-1, m))))
+    return values, singular, (m * kernel.rounding + 20 * m * m) * ROUNDING * abs(kernel.peak)
 
 
 def _float_signs(kernel: AngularDistance, systems: Systems) -> Array:

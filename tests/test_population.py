@@ -302,3 +302,20 @@ def test_tiny_neurons_count_for_nothing_in_the_loss():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("of", ["students", "teacher"])
+def test_no_gradient_is_returned_at_a_hidden_weight_0(of):
+    """`gradient` refuses, as the loss has a kink there; torch would go through it by the subgradient 0."""
+    zero = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    other = TwoLayer(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    networks = {"students": other, "teacher": other} | {of: TwoLayer(zero, torch.ones(2, dtype=torch.float64))}
+    with pytest.raises(ValueError, match=rf"{of}.hidden\[1\] is the zero vector"):
+        population.loss(**networks)
+    deep = {name: DeepReLU((network.hidden, network.output[None, :])) for name, network in networks.items()}
+    with pytest.raises(ValueError, match=rf"{of}.weights\[0\]\[1\] is the zero vector"):
+        population.loss(**deep)
+    without = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    population.loss(**(networks | {of: TwoLayer(zero, without)})).backward()
+    assert torch.isfinite(zero.grad).all()
+    assert float(population.loss(**(networks | {of: TwoLayer(zero.detach(), without)}))) > 0

@@ -27,8 +27,9 @@ def loss(students: TwoLayer | DeepReLU, teacher: TwoLayer | DeepReLU, scale: flo
     pairs, where it loses sight of the curvature. At zero loss the result is 0 up to rounding of the order `1e-16
     scale^2 (sum |c_n| |w_n|)^2`, over the hidden weights w of both and their output weights c.
 
-    Raises `ValueError` for other networks, for inputs, outputs or batches that do not fit, and for hidden weights of
-    lengths above 1e146. Alignment paper, Section 2; specialization paper, Section 5.
+    Raises `ValueError` for other networks, for inputs, outputs or batches that do not fit, for hidden weights of
+    lengths above 1e146, and for a hidden weight 0 that requires gradients and has an output weight: there is none
+    there, as `gradient` says. Alignment paper, Section 2; specialization paper, Section 5.
 
     >>> from alignmath.networks import planar
     >>> apart, same = loss(planar([0.0]), planar([math.pi / 2])), loss(planar([1.0, 1.0], 0.5), planar([1.0]))
@@ -37,6 +38,8 @@ def loss(students: TwoLayer | DeepReLU, teacher: TwoLayer | DeepReLU, scale: flo
     """
     squared = as_number(scale, "scale", above=True) ** 2
     check_pair(students, teacher)
+    for network, name in ((students, "students"), (teacher, "teacher")):
+        _require_smooth(network, name)
     if isinstance(students, TwoLayer):
         return squared * neuron_loss(*stacked_neurons(students, teacher))
     return squared * node_loss(*stacked_nodes(students, teacher))
@@ -125,6 +128,17 @@ def stationarity(students: TwoLayer, teacher: TwoLayer) -> Array:
 def _require_lengths(lengths: Array, among: Array, xp: Any) -> None:
     """Lengths `(m, ...)` of students, above 0 where their output weights are not 0."""
     require_nonzero(xp.moveaxis(lengths, 0, -1), "students", _KINK, among=xp.moveaxis(among, 0, -1))
+
+
+def _require_smooth(network: TwoLayer | DeepReLU, name: str) -> None:
+    """Where torch is to differentiate by hidden weights, none that has an output weight is 0."""
+    if isinstance(network, TwoLayer):
+        hidden, fan_out, name = network.hidden, network.output[..., None, :], f"{name}.hidden"
+    else:
+        hidden, fan_out, name = *network.weights, f"{name}.weights[0]"
+    if getattr(hidden, "requires_grad", False):
+        xp = namespace(hidden)
+        require_nonzero(xp.max(xp.abs(hidden), axis=-1), name, _KINK, among=xp.any(fan_out != 0, axis=-2))
 
 
 def _require_node_lengths(lengths: Array, fan_out: Array, xp: Any) -> None:
