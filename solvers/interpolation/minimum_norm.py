@@ -23,7 +23,7 @@ from alignmath.plane.rational import exact_lower_bound
 
 from ..runs import as_tolerance
 from .lifting import lifted
-from .merging import polished, refined
+from .merging import accurate_values, polished, refined
 from .node_values import NodeSolution, solve_nodes, worth_keeping
 from .pruning import moved_to, pruned
 from .samples import checked_plane, checked_samples, checked_space, peak_size, row_lengths
@@ -32,6 +32,8 @@ from .solution import MinNormSolution, NotCertified, SolutionStatus, balanced
 __all__ = ["certified", "min_norm"]
 
 _EPS = float(np.finfo(float).eps)
+_ROUNDING = float(np.finfo(EXTENDED).eps) / 2
+"""Of p, beside the sum of its terms, and of the sum of its products with the labels."""
 _REFINEMENTS = 5
 """How often the lifting is solved, each time for what is missing."""
 _SMALL = (1e-3, 1e-5)
@@ -61,7 +63,7 @@ def min_norm(
     tolerance: largest relative gap to accept, and largest `|f(x_i) - y_i|` beside the largest label, and beside the
     largest label over length times that of x_i.
     rigorous: take the lower bound from exact rational arithmetic (d = 2; some 30 microseconds a sample), so that it
-    holds without any rounding.
+    holds without any rounding; where rounding might be a tenth of the tolerance it is taken from there anyway.
 
     Whatever a solver says, network and multipliers are checked outside it: the lower bound is `2 y . lambda / max |p|`,
     the maximum being exact over every activation wedge, and `gap` is what the squared norm exceeds it by.
@@ -130,8 +132,8 @@ def _exact_answer(
     lengths = np.hypot(*x[kept].astype(EXTENDED).T)
     heights = y[kept] / lengths  # f is positively homogeneous
     size = _size(heights)
-    heights, units = heights / size, (x[kept] / lengths[:, None]).astype(float)
-    dual, single = np.zeros(len(x), dtype=EXTENDED), heights.astype(float)
+    heights, extended = heights / size, x[kept] / lengths[:, None]
+    dual, single, units = np.zeros(len(x), dtype=EXTENDED), heights.astype(float), extended.astype(float)
     allowed = tolerance * np.minimum(np.abs(single).max(), (np.abs(y).max() / lengths / size).astype(float))
     chosen = worth_keeping(folded, heights) if rounding else None
     for _ in range(_GROWTHS if chosen is not None else 0):
@@ -143,12 +145,12 @@ def _exact_answer(
         missed = np.flatnonzero(wrong > 90 * _EPS * neurons.cost)
         if not len(missed):  # multipliers 0 elsewhere: a bound for some of the samples is one for all
             dual[kept[chosen]] = solved.multipliers / lengths[chosen]
-            neurons = refined(neurons, units, single, allowed)
+            neurons = refined(neurons, extended, heights, allowed)
             return _restored(neurons.network, size), dual, _counts(solved, len(chosen)), True
         worst = missed[np.argsort(-wrong[missed])[:200]]
         chosen = np.union1d(chosen, worst)
     solved = solve_nodes(folded, heights, tolerance, rounding=rounding)
-    neurons = refined(polished(solved.neurons, folded, units, single), units, single, allowed)
+    neurons = refined(polished(solved.neurons, folded, units, single), extended, heights, allowed)
     dual[kept] = solved.multipliers / lengths
     return _restored(neurons.network, size), dual, _counts(solved, len(kept)), solved.rounding
 
@@ -223,7 +225,8 @@ def certified(
     """The solution made of a network and multipliers `(N,)`, from these alone; `NotCertified` if it is not one.
 
     The multipliers are scaled to `|p| <= 1` and rounded to doubles, unless that would cost a tenth of the tolerance, as
-    it does where samples are so close that multipliers in billions cancel.
+    it does where samples are so close that multipliers in billions cancel. Where the bound's own rounding is a tenth of
+    the tolerance, it is taken from rational arithmetic.
 
     >>> options = {"tolerance": 1e-8, "started": time.perf_counter(), "rigorous": False, "method": "guess"}
     >>> x, y, network = np.eye(2)[:1], np.ones(1), TwoLayer([[1.0, 0.0]], [1.0])
@@ -236,15 +239,16 @@ def certified(
     rounded, rounded_bound = _scaled(x, y, dual.astype(float))
     if bound - rounded_bound <= 0.1 * tolerance * bound:
         dual, bound = rounded.astype(float), rounded_bound
-    if rigorous:
-        bound = exact_lower_bound(x, y, dual)
+    rounding = float(np.sum(np.abs(dual) * row_lengths(x)) + 2 * np.sum(np.abs(dual * y)) / (bound or 1.0)) * _ROUNDING
+    rigorous = rigorous or (x.shape[1] == 2 and rounding > 0.1 * tolerance)
+    bound = exact_lower_bound(x, y, dual) if rigorous else (1 - rounding) * bound
     gap = (squared_norm - bound) / bound if bound > 0 else np.inf
     if not abs(gap) <= tolerance:
         raise NotCertified(
             f"{method} left a gap of {gap:.2g}, beyond the tolerance {tolerance:g}: pass another method or solver, or "
             "a larger tolerance"
         )
-    misfit = np.abs((evaluate(network, x) if x.shape[1] == 2 else network(x)) - y)
+    misfit = np.abs(accurate_values(network, x) - y).astype(float)
     lengths = row_lengths(x)
     on_units, heights = (np.divide(v, lengths, out=np.zeros(len(x)), where=lengths > 0) for v in (misfit, np.abs(y)))
     missed = max(float(misfit.max() / np.abs(y).max()), float(on_units.max() / heights.max()))

@@ -49,7 +49,7 @@ class MinNormSolution(Run):
     - squared_norm: float, `sum a_j^2 + |b_j|^2`
     - dual: `(N,)`, the certificate: multipliers with `|p| <= 1` in every direction; float64, or `np.longdouble` where
       samples are so close that doubles would weaken the bound
-    - lower_bound: float, `2 y . dual`; no interpolating network has a smaller squared norm
+    - lower_bound: float, `2 y . dual`, less its rounding; no interpolating network has a smaller squared norm
     - gap: float, what squared_norm exceeds lower_bound by, relative to it
     - residual: float, the largest `|f(x_i) - y_i|`
     - stats: what the method counted, by name
