@@ -69,7 +69,7 @@ def samples(kind: str, count: int) -> tuple[np.ndarray, np.ndarray]:
 def answer(method: str, x: np.ndarray, y: np.ndarray) -> tuple[TwoLayer, np.ndarray]:
     """The network and the multipliers that a method finds."""
     if method == "ours":
-        solution = min_norm(x, y, tolerance=1e-7 if len(x) >= 100_000 else 1e-8)
+        solution = min_norm(x, y, tolerance=1e-6 if len(x) >= 100_000 else 1e-8)
         return solution.network, solution.dual
     naive = method == "naive"
     lift = lifted(x, y, solver="CLARABEL" if naive else method, naive=naive)

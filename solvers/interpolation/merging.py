@@ -23,7 +23,7 @@ _DENSE = 1e9
 """Multiplications a dense least-squares polish may take; beyond, the linear program's own accuracy stands."""
 _DIRECT = 100_000
 """Products of samples and neurons that are computed one by one in extended precision."""
-_PASSES, _PASS = 4, 20
+_PASSES, _PASS = 4, 10
 """`refined`: how often at most, and conjugate gradients each time."""
 _FEW = 100
 """Of more neurons than this the largest keep their masses in `refined`, as their rounding is what is to be mended."""
@@ -265,7 +265,7 @@ def refined(neurons: Neurons, units: np.ndarray, heights: np.ndarray, allowed: n
     size = np.abs(neurons.mass)
     weights = np.sqrt(size / size.max(initial=1e-300))
     if len(size) > _FEW:
-        weights = np.where(size > 1e-2 * size.max(), 0, weights)
+        weights = np.where(size > 1e-3 * size.max(), 0, weights)
 
     def values(masses: np.ndarray) -> np.ndarray:
         return evaluate(TwoLayer(neurons.direction, masses), near)
@@ -286,7 +286,9 @@ def refined(neurons: Neurons, units: np.ndarray, heights: np.ndarray, allowed: n
         change = weights * lsqr(operator, rest, iter_lim=_PASS, atol=1e-14, btol=1e-14)[0]
         moved = replace(neurons, mass=neurons.mass + change)
         left = (heights - accurate_values(moved.network, units)).astype(float)
-        if not np.abs(left).max() < np.abs(rest).max():
+        before, after = np.abs(rest).max(), np.abs(left).max()
+        if after < before:
+            neurons, rest = moved, left
+        if after > 0.5 * before:  # down to the rounding of the masses that were moved
             break
-        neurons, rest = moved, left
     return neurons
