@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, as_floating, as_number, as_order, keep_freed_memory, namespace, value_only
+from .arrays import Array, as_floating, as_number, as_numpy, as_order, keep_freed_memory, namespace, plain, value_only
 from .gaussian import PI_LOW, complement, complement_profile
 from .minors import ROUNDING, Minors, maximal_minors
 
@@ -217,7 +217,7 @@ class AngularDistance:
         samples are in use. With `with_error`, the pair of coefficients and error estimates: the change in the last
         doubling, or the rounding of the closed form.
         """
-        orders = np.asarray(n)
+        orders = np.asarray(n) if isinstance(n, int) else plain(n, "n")
         if orders.dtype.kind not in "iu" and not (orders.dtype == object and isinstance(n, int)):
             raise ValueError(f"n has dtype {orders.dtype}; Fourier orders are integers")
         if orders.size == 0 or max(abs(int(orders.max())), abs(int(orders.min()))) > 1 << 30:
@@ -397,7 +397,7 @@ def fourier_series(coefficients: Sequence[float]) -> AngularDistance:
     >>> series(0.0), series.fourier([0, 1, 2])
     (np.float64(2.0), array([1. , 0.5, 0. ]))
     """
-    series = np.asarray(as_floating(coefficients, "coefficients", least_ndim=1), dtype=float)
+    series = as_numpy(coefficients, "coefficients", least_ndim=1)
     if series.ndim != 1:
         raise ValueError(f"coefficients has shape {series.shape}; expected a sequence c_0..c_N")
     if not series.any():

@@ -20,6 +20,7 @@ __all__ = [
     "as_floating",
     "as_generator",
     "as_number",
+    "as_numpy",
     "as_order",
     "broadcast_batches",
     "fixed_order_sum",
@@ -27,6 +28,7 @@ __all__ = [
     "keep_freed_memory",
     "namespace",
     "one_per_row",
+    "plain",
     "polar",
     "require_nonzero",
     "require_resolved",
@@ -56,12 +58,13 @@ def namespace(*arrays: Array) -> Any:
         ) from None
 
 
-def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
+def as_floating(given: Any, name: str, *, least_ndim: int = 0, extended: bool = False) -> Array:
     """`given` as a floating-point array of its own library, checked to be real, finite and not empty.
 
     Python numbers, lists and integer arrays become float64; floating-point arrays keep their type. Raises
     `ValueError`, calling the argument `name`, for complex, empty, NaN or infinite input and for fewer than
-    `least_ndim` dimensions, and for half precision, whose three digits these formulas would lose.
+    `least_ndim` dimensions, for half precision, whose three digits these formulas would lose, and for what `plain`
+    refuses.
 
     >>> as_floating([1, 2], "x")
     array([1., 2.])
@@ -71,14 +74,7 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
     ...     print(error)
     x[1] is nan; every entry must be finite
     """
-    value: Any = given
-    if not is_array_api_obj(given):
-        try:
-            value = np.asarray(given)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
-        if value.dtype == object or value.dtype.kind in "USV":
-            raise ValueError(f"{name} has entries that are not numbers; pass an array of floats")
+    value = plain(given, name, extended=extended)
     xp = namespace(value)
     if xp.isdtype(value.dtype, "complex floating"):
         raise ValueError(f"{name} is complex; pass its real part if that is what is meant")
@@ -93,8 +89,75 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0) -> Array:
     # Both extremes are NaN if any entry is: one pass each, where isfinite of every entry takes several.
     if not bool(xp.isfinite(xp.max(value)) & xp.isfinite(xp.min(value))):
         where = _first(xp, ~xp.isfinite(value))
-        raise ValueError(f"{name}{list(where)} is {float(value[where])}; every entry must be finite")
+        at = f"{name}{list(where)}" if where else name
+        raise ValueError(f"{at} is {float(value[where])}; every entry must be finite")
     return value
+
+
+def plain(given: Any, name: str, *, extended: bool = False) -> Array:
+    """`given` as a NumPy array in native byte order and at most float64, or as a tensor with its entries in memory.
+
+    Lists and subclasses of NumPy arrays become arrays, `longdouble` float64, if it is not kept (`extended`). Raises `ValueError`, calling the argument
+    `name`, for masked arrays, whose mask nothing here would see, for sparse and quantised arrays and tensors, tensors
+    without data, ragged lists, and entries that are not numbers.
+
+    >>> plain(np.array([1, 2], dtype=">i8"), "x")
+    array([1, 2])
+    >>> try:
+    ...     plain(np.ma.array([1.0, 2.0], mask=[True, False]), "x")
+    ... except ValueError as error:
+    ...     print(error)
+    x is a masked array, and masks are not heeded; pass x.filled(...), or the unmasked samples alone
+    """
+    if is_torch_array(given):
+        for kind, found, cure in (
+            ("sparse", str(given.layout) != "torch.strided", "to_dense()"),
+            ("quantised", given.is_quantized, "dequantize()"),
+        ):
+            if found:
+                raise ValueError(f"{name} is a {kind} tensor; pass {name}.{cure}")
+        if given.device.type == "meta":
+            raise ValueError(f"{name} is a tensor without data, on the device meta; pass one with entries")
+        return given
+    if isinstance(given, np.ma.MaskedArray) or (
+        isinstance(given, list | tuple) and any(isinstance(part, np.ma.MaskedArray) for part in given)
+    ):
+        raise ValueError(
+            f"{name} is a masked array, and masks are not heeded; pass {name}.filled(...), or the unmasked samples "
+            "alone"
+        )
+    if hasattr(given, "toarray") and hasattr(given, "nnz"):
+        raise ValueError(f"{name} is a sparse array; pass {name}.toarray()")
+    if is_array_api_obj(given) and not isinstance(given, np.ndarray | np.generic):
+        return given
+    try:
+        value = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+    if value.dtype.kind not in "biufc":
+        raise ValueError(f"{name} has entries that are not numbers; pass an array of floats")
+    if not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    if value.dtype.kind == "f" and value.dtype.itemsize > 8 and not extended:
+        with np.errstate(over="ignore"):
+            value = value.astype(np.float64)
+    return value
+
+
+def as_numpy(given: Any, name: str, *, least_ndim: int = 0, extended: bool = False) -> np.ndarray:
+    """`as_floating` as a NumPy array of float64 (`extended`: or of `longdouble`), for what has no gradients.
+
+    `ValueError` for a tensor that requires them: they would be lost.
+
+    >>> as_numpy([[1, 2]], "x", least_ndim=2)
+    array([[1., 2.]])
+    """
+    value = as_floating(given, name, least_ndim=least_ndim, extended=extended)
+    if is_torch_array(value):
+        if value.requires_grad:
+            raise ValueError(f"{name} requires gradients, which do not flow through this; pass {name}.detach()")
+        value = value.cpu().numpy()
+    return value if value.dtype == np.longdouble else np.asarray(value, dtype=float)
 
 
 def as_order(value: Any, name: str, *, most: int, least: int = 0, why: str = "") -> int:
@@ -195,19 +258,19 @@ def input_rows(x: Any, name: str = "x") -> np.ndarray:
     >>> input_rows([[1, 2], [3, 4]]).dtype
     dtype('float64')
     """
-    rows = np.asarray(as_floating(x, name, least_ndim=2), dtype=float)
+    rows = as_numpy(x, name, least_ndim=2)
     if rows.ndim != 2:
         raise ValueError(f"{name} has shape {rows.shape}; expected (N, d), one input a row")
     return rows
 
 
-def one_per_row(values: Any, x: np.ndarray, name: str) -> np.ndarray:
+def one_per_row(values: Any, x: np.ndarray, name: str, *, extended: bool = False) -> np.ndarray:
     """`values` as a NumPy array `(N,)` of floats, one for each row of x; `ValueError`, by `name`, for any other shape.
 
     >>> one_per_row([1, 2], np.eye(2), "y")
     array([1., 2.])
     """
-    array = np.asarray(as_floating(values, name, least_ndim=1))
+    array = as_numpy(values, name, least_ndim=1, extended=extended)
     if array.shape != (len(x),):
         raise ValueError(f"{name} has shape {array.shape}; expected ({len(x)},), one for each row of x")
     return array

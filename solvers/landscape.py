@@ -11,7 +11,7 @@ import time as clock
 import numpy as np
 
 from alignmath import population
-from alignmath.arrays import as_number
+from alignmath.arrays import as_number, as_numpy
 from alignmath.networks import TwoLayer, require_plain
 
 from .runs import CriticalPoints, RunStatus, as_steps, as_tolerance
@@ -49,7 +49,7 @@ def critical_points(
             f"the batches are {students.batch} and {teacher.batch}; expected students (B, m, d) and one teacher"
         )
     hidden = np.array(students.hidden, dtype=float)
-    output = np.asarray(students.output, dtype=float)
+    output = as_numpy(students.output, "students.output")
     count, size = hidden.shape[0], hidden.shape[1] * hidden.shape[2]
 
     def gradient(runs: np.ndarray, weights: np.ndarray) -> np.ndarray:

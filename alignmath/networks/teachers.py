@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_torch_array
 
-from ..arrays import Array, as_floating, as_generator, as_number, as_order, namespace, polar
+from ..arrays import Array, as_generator, as_number, as_numpy, as_order, namespace, polar
 from .convolutional import ConvReLU
 from .deep import DeepReLU, as_deep
 from .two_layer import TwoLayer
@@ -64,7 +64,7 @@ def random_teacher(
     weights.append(fan_out)
     if x is None:
         return DeepReLU(tuple(weights))
-    value: Any = np.asarray(as_floating(x, "x", least_ndim=2), dtype=float)
+    value = as_numpy(x, "x", least_ndim=2)
     if value.ndim != 2 or value.shape[1] != widths[0]:
         raise ValueError(f"x has shape {value.shape}; expected (N, {widths[0]}), one input a row")
     biases = []

@@ -205,7 +205,7 @@ def largest_on_cells(x: Any, multipliers: Any) -> float:
     from scipy.optimize import nnls
 
     x = input_rows(x)
-    multipliers = one_per_row(multipliers, x, "multipliers").astype(float)
+    multipliers = one_per_row(multipliers, x, "multipliers")
     kept = np.any(x != 0, axis=1)
     x, multipliers = x[kept], multipliers[kept]
     if not len(x):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_floating, one_per_row
+from ..arrays import as_numpy, one_per_row
 from .folding import EXTENDED, cross
 from .sectors import plane_inputs
 
@@ -80,8 +80,8 @@ def dual_function(x: Any, multipliers: Any, angles: Any) -> np.ndarray:
     array([ 2.    , -1.    ,  0.7071])
     """
     x = plane_inputs(x, zero=True)
-    multipliers = one_per_row(multipliers, x, "multipliers")
-    angles = np.asarray(as_floating(angles, "angles"))
+    multipliers = one_per_row(multipliers, x, "multipliers", extended=True)
+    angles = as_numpy(angles, "angles")
     units = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     return np.maximum(units @ x.T, 0) @ multipliers
 
@@ -99,7 +99,7 @@ def arc_peaks(x: Any, multipliers: Any) -> tuple[np.ndarray, np.ndarray]:
     (np.float64(-1.0), np.float64(2.0))
     """
     x = plane_inputs(x, zero=True)
-    multipliers = one_per_row(multipliers, x, "multipliers")
+    multipliers = one_per_row(multipliers, x, "multipliers", extended=True)
     kept = np.any(x != 0, axis=1)
     x, multipliers = x[kept].astype(EXTENDED), multipliers[kept].astype(EXTENDED)
     if not len(x):

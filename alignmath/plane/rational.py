@@ -28,7 +28,7 @@ def exact_dual_square(x: Any, multipliers: Any) -> Fraction:
     Fraction(5, 4)
     """
     x = plane_inputs(x, zero=True)
-    multipliers = one_per_row(multipliers, x, "multipliers")
+    multipliers = one_per_row(multipliers, x, "multipliers", extended=True)
     kept = np.any(x != 0, axis=1)
     coordinates, x_scale = _integers(x[kept].ravel())
     weights, weights_scale = _integers(multipliers[kept])
@@ -68,7 +68,7 @@ def exact_lower_bound(x: Any, y: Any, multipliers: Any) -> float:
     6.0
     """
     x = plane_inputs(x, zero=True)
-    multipliers = one_per_row(multipliers, x, "multipliers")
+    multipliers = one_per_row(multipliers, x, "multipliers", extended=True)
     y = one_per_row(y, x, "y")
     square = exact_dual_square(x, multipliers)
     pairs = zip(y, multipliers, strict=True)

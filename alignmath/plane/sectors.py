@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_floating, as_order
+from ..arrays import as_numpy, as_order
 from ..networks import TwoLayer, require_plain
 
 __all__ = [
@@ -152,7 +152,7 @@ def plane_inputs(x: Any, *, zero: bool = False) -> np.ndarray:
     >>> plane_inputs([[3, 4]])
     array([[3., 4.]])
     """
-    x = np.asarray(as_floating(x, "x", least_ndim=2), dtype=float)
+    x = as_numpy(x, "x", least_ndim=2)
     if x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(f"x has shape {x.shape}; expected (N, 2), one input a row")
     if not zero and not np.all(np.any(x != 0, axis=1)):
@@ -177,7 +177,9 @@ def plane_neurons(network: TwoLayer, name: str) -> tuple[np.ndarray, np.ndarray]
             f"{name} has hidden weights of shape {tuple(network.hidden.shape)}; expected (m, 2), one network on inputs "
             "of the plane: take one of the batch"
         )
-    hidden, output = np.asarray(network.hidden, dtype=float), np.asarray(network.output, dtype=float)
+    hidden, output = (
+        as_numpy(part, f"{name}.{what}") for part, what in ((network.hidden, "hidden"), (network.output, "output"))
+    )
     with np.errstate(over="ignore"):
         total = float(np.sum(np.abs(output) * np.abs(hidden).max(axis=1)))
     if not total < 1e300:
@@ -257,7 +259,7 @@ def _checked(samples: Any, probabilities: Any, least: Any, *, most: int) -> tupl
         shares: Any = [Fraction(p) for p in probabilities]
         wrong = min(shares) < 0 or sum(shares) != 1
     else:
-        shares = np.asarray(as_floating(probabilities, "probabilities", least_ndim=1), dtype=float)
+        shares = as_numpy(probabilities, "probabilities", least_ndim=1)
         wrong = shares.ndim != 1 or shares.min() < 0 or abs(shares.sum() - 1) > 1e-9
     if wrong:
         raise ValueError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import as_number
+from ..arrays import as_number, as_numpy
 from ..networks import TwoLayer, require_plain
 
 __all__ = ["Condensation", "is_condensed"]
@@ -73,7 +73,7 @@ def is_condensed(
     teacher_lengths, teacher_units = _polar(teacher)
     if not np.any(teacher_lengths):
         raise ValueError("teacher has zero hidden vectors only, so no line to condense on; pass another teacher")
-    masses = np.abs(np.asarray(students.output, dtype=float)) * lengths
+    masses = np.abs(as_numpy(students.output, "students.output")) * lengths
     groups = np.full(len(units), -1)
     opposite = np.zeros(len(units), dtype=bool)
     nearest = np.full(len(units), np.inf)
@@ -93,7 +93,7 @@ def is_condensed(
 
 def _polar(network: TwoLayer) -> tuple[np.ndarray, np.ndarray]:
     """Lengths and unit vectors of the hidden weights, 0 for 0; without overflow or underflow of the squares."""
-    hidden = np.asarray(network.hidden, dtype=float)
+    hidden = as_numpy(network.hidden, "hidden")
     size = np.abs(hidden).max(axis=1, keepdims=True)
     scaled = hidden / np.where(size > 0, size, 1.0)
     norm = np.linalg.norm(scaled, axis=1, keepdims=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from alignmath import population
-from alignmath.arrays import as_floating, as_number, as_order
+from alignmath.arrays import as_number, as_numpy, as_order
 from alignmath.networks import DeepReLU, TwoLayer
 from alignmath.population.neurons import neuron_gradient
 from alignmath.population.nodes import node_gradient
@@ -79,7 +79,7 @@ def flow(
     (True, 'FINISHED')
     """
     started = clock.perf_counter()
-    times = np.asarray(as_floating(times, "times", least_ndim=1), dtype=float)
+    times = as_numpy(times, "times", least_ndim=1)
     if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
         raise ValueError(f"times has shape {times.shape}; expected one increasing sequence of at least two times")
     if method not in (*_EXPLICIT, *_STIFF):

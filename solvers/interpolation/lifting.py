@@ -127,7 +127,7 @@ def lifted(x: Any, y: Any, *, penalty: float | None = None, solver: str = "CLARA
 
 def _samples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     x = input_rows(x)
-    y = one_per_row(y, x, "y").astype(float)
+    y = one_per_row(y, x, "y")
     zero = ~np.any(x != 0, axis=1)
     if np.any(zero):
         raise ValueError(f"x[{int(np.argmax(zero))}] is the zero vector, where every f is 0; leave it out")

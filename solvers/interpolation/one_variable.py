@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from alignmath.arrays import as_floating, one_per_row
+from alignmath.arrays import as_numpy, one_per_row
 from alignmath.plane.kinks import evaluate
 
 from .minimum_norm import min_norm
@@ -45,7 +45,7 @@ class PiecewiseLinear:
 
     def __call__(self, t: Any) -> np.ndarray:
         """Values at `t`, any shape."""
-        t = np.asarray(as_floating(t, "t"))
+        t = as_numpy(t, "t")
         plane = np.stack([t.ravel(), np.ones(t.size)], axis=1)
         return evaluate(self.solution.network, plane).reshape(t.shape)
 
@@ -62,10 +62,10 @@ def min_norm_1d(t: Any, y: Any, *, tolerance: float = 1e-8) -> PiecewiseLinear:
     >>> f.slopes.round(6)[[0, -1]], round(f.solution.residual, 9)
     (array([-1.,  1.]), 0.0)
     """
-    t = np.asarray(as_floating(t, "t", least_ndim=1), dtype=float)
+    t = as_numpy(t, "t", least_ndim=1)
     if t.ndim != 1:
         raise ValueError(f"t has shape {t.shape}; expected (N,), one number for each sample")
-    y = one_per_row(y, t, "y").astype(float)
+    y = one_per_row(y, t, "y")
     _require_apart(t, y)
     try:
         solution = min_norm(np.stack([t, np.ones(len(t))], axis=1), y, tolerance=tolerance)

@@ -24,7 +24,7 @@ def checked_samples(x: Array, y: Array) -> tuple[np.ndarray, np.ndarray]:
     array([1., 3.])
     """
     x = input_rows(x)
-    y = one_per_row(y, x, "y").astype(float)
+    y = one_per_row(y, x, "y")
     for name, sizes in (("x", np.abs(x).max(axis=1)), ("y", np.abs(y))):
         odd = np.flatnonzero((sizes != 0) & ((sizes < 1e-150) | (sizes > 1e150)))
         if len(odd):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignmath.arrays import as_floating, as_generator, as_order, broadcast_batches
+from alignmath.arrays import as_floating, as_generator, as_order, broadcast_batches, plain
 from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, as_deep
 
 from ...runs import as_device, as_dtype
@@ -179,7 +179,7 @@ def as_seeds(seed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """The seed of each run: `(seed, run)` from a number, or one drawn from a NumPy Generator, or its own."""
     if isinstance(seed, np.random.Generator):
         seed = int(as_generator(seed).integers(2**63))
-    given = np.asarray(seed)
+    given = plain(seed, "seed")
     if given.dtype.kind not in "iu" or np.any(given < 0):
         raise ValueError(f"seed is {seed!r}; expected an integer of at least 0, one for each run, or a NumPy Generator")
     if given.ndim == 0:
@@ -219,7 +219,8 @@ def _as_labels(y: Any, networks: Networks, count: int, labels: bool, name: str) 
     if labels:
         if not _whole(y) or tuple(np.shape(y)) not in ((count,), (*shape, count)):
             raise ValueError(f"{name} is {described(y)}; expected integer labels ({count},), or one set for each run")
-        tensor = _as_tensor(y if hasattr(y, "detach") else np.asarray(y).astype(np.int64))
+        value = plain(y, name)
+        tensor = _as_tensor(value if hasattr(value, "detach") else value.astype(np.int64))
         tensor = tensor.to(networks.like.device).long()
         low, high = int(tensor.min()), int(tensor.max())
         if low < 0 or high >= classes:
