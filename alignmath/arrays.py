@@ -97,9 +97,9 @@ def as_floating(given: Any, name: str, *, least_ndim: int = 0, extended: bool = 
 def plain(given: Any, name: str, *, extended: bool = False) -> Array:
     """`given` as a NumPy array in native byte order and at most float64, or as a tensor with its entries in memory.
 
-    Lists and subclasses of NumPy arrays become arrays, `longdouble` float64, if it is not kept (`extended`). Raises `ValueError`, calling the argument
-    `name`, for masked arrays, whose mask nothing here would see, for sparse and quantised arrays and tensors, tensors
-    without data, ragged lists, and entries that are not numbers.
+    Lists and subclasses of NumPy arrays become arrays, `longdouble` float64, if it is not kept (`extended`). Raises
+    `ValueError`, calling the argument `name`, for masked arrays, whose mask nothing here would see, for sparse and
+    quantised arrays and tensors, tensors without data, ragged lists, and entries that are not numbers.
 
     >>> plain(np.array([1, 2], dtype=">i8"), "x")
     array([1, 2])
