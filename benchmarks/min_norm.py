@@ -29,6 +29,7 @@ from alignmath.networks import TwoLayer, regular_polygon
 from alignmath.plane.dual import dual_peak
 from alignmath.plane.folding import EXTENDED
 from alignmath.plane.kinks import evaluate
+from proofs.terminal import require_writable
 from solvers.interpolation.lifting import lifted
 from solvers.interpolation.minimum_norm import min_norm
 
@@ -194,6 +195,7 @@ def main(argv: list[str] | None = None) -> None:
         kind, method, count = options.cell
         print(json.dumps(_cell(kind, method, int(count))))
         return
+    require_writable(parser, options.json, "--json")
     begun = time.perf_counter()
     limit = 10.0 if options.quick else 60.0
     counts = tuple(count for count in COUNTS if count <= 400) if options.quick else COUNTS
@@ -205,7 +207,6 @@ def main(argv: list[str] | None = None) -> None:
         f"Other gaps may be negative, as an answer interpolates only up to its residual. In all {seconds:.0f} s."
     )
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
         figures = {"limit, seconds": limit, "limit, bytes": _MEMORY, "seconds in all": seconds, "cells": cells}
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

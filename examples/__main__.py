@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import sys
 import time
 from pathlib import Path
+
+from proofs.terminal import run
 
 __all__ = ["main", "scripts"]
 
@@ -26,10 +29,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", help="draw only scripts whose names contain one of these")
     parser.add_argument("--out", default="figures", help="folder for the PNG files and the data")
     parser.add_argument("--profile", choices=("quick", "full"), default="full")
+    parser.add_argument("--list", action="store_true", help="name the scripts and what they draw; draw nothing")
     options = parser.parse_args(argv)
     chosen = [name for name in scripts() if not options.words or any(word in name for word in options.words)]
     if not chosen:
         parser.error(f"no script's name contains any of {options.words}; there are {', '.join(scripts())}")
+    if options.list:
+        for name in chosen:
+            source = (Path(__file__).parent.parent / Path(*name.split("."))).with_suffix(".py")
+            title = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+            print(f"{name.removeprefix('examples.')}\n    {title.splitlines()[0]}")
+        return 0
     for name in chosen:
         begun = time.perf_counter()
         importlib.import_module(name).main(["--out", options.out, "--profile", options.profile])
@@ -38,4 +48,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("examples.__main__"))

@@ -1,10 +1,8 @@
 """`python -m proofs`: check the claims and print the ledger, as `alignmath claims`."""
 
-from __future__ import annotations
-
 import sys
 
-from .command import claims
+from .terminal import run
 
 if __name__ == "__main__":
-    sys.exit(claims())
+    sys.exit(run("proofs.command", "claims"))

@@ -15,7 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alignmath.extras import needs
+
 from . import PAPERS
+from .terminal import require_writable
 
 if TYPE_CHECKING:
     from .engine.index import Entry
@@ -121,6 +124,12 @@ def _claims(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
         chosen = ledger.select(options.names, index.entries())
     except ValueError as error:
         parser.error(str(error))
+    require_writable(parser, options.json, "--json")
+    require_writable(parser, options.html, "--html")
+    if options.html:
+        needs("jinja2", "report")
+    if options.figures is not None and not options.figures.is_dir():
+        parser.error(f"--figures {options.figures} is no folder; draw the figures first: alignmath figures --out DIR")
     if options.list:
         for entry in chosen:
             print(f"{entry.name:<36} {entry.expected:<10} {entry.source}\n    {entry.plain}")
@@ -234,7 +243,3 @@ def _figures(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         sys.path.insert(0, str(home))
     drawing = importlib.import_module("examples.__main__")
     return drawing.main([*options.words, "--out", options.out, "--profile", options.profile])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -351,8 +351,8 @@ def test_wrong_arguments_exit_2(arguments):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_interruption_prints_what_was_finished_and_exits_130(tmp_path, workers):
-    arguments = ["claims", "alignment.lem4.2", "wide_networks.eq6", "--effort", "full", "--workers", workers]
-    command = [sys.executable, "-u", "-m", "proofs.command", *arguments, "--json", str(tmp_path / "rows.json")]
+    arguments = ["alignment.lem4.2", "wide_networks.eq6", "--effort", "full", "--workers", workers]
+    command = [sys.executable, "-u", "-m", "proofs", *arguments, "--json", str(tmp_path / "rows.json")]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
