@@ -255,12 +255,12 @@ def test_torch_gives_the_same_and_finite_gradients_at_coincident_inputs(name):
 
 
 def test_a_function_of_your_own_has_the_expectations_of_the_built_in_one():
-    own = from_functions("mine", np.tanh, lambda x: 1 - np.tanh(x) ** 2, lipschitz=1, smoothness=1, analytic=True)
+    mine = from_functions("mine", np.tanh, lambda x: 1 - np.tanh(x) ** 2, lipschitz=1, smoothness=1, analytic=True)
     variances = np.array([0.0, 0.5, 1.0, 7.0])
     c = 0.3 * np.sqrt(variances[:, None] * variances)
     for name in ("dual", "dual_derivative"):
-        np.testing.assert_allclose(getattr(own, name)(variances[:, None], c, variances), getattr(TANH, name)(variances[:, None], c, variances), atol=1e-14)  # fmt: skip
-    assert own.c_sigma == pytest.approx(TANH.c_sigma, rel=1e-14)
+        np.testing.assert_allclose(getattr(mine, name)(variances[:, None], c, variances), getattr(TANH, name)(variances[:, None], c, variances), atol=1e-14)  # fmt: skip
+    assert mine.c_sigma == pytest.approx(TANH.c_sigma, rel=1e-14)
 
 
 @pytest.mark.parametrize("variance", [4.0, 8.0, 12.0])
@@ -270,6 +270,66 @@ def test_long_series_are_the_double_integrals(variance, monkeypatch):
     direct = HermiteDual(np.tanh)._direct(a, r, b)
     monkeypatch.setattr(HermiteDual, "_direct", None)
     np.testing.assert_allclose(TANH.dual(a, r * np.sqrt(a * b), b), direct, rtol=1e-13)
+
+
+def own(value, derivative, name="own", **kinks):
+    return from_functions(name, value, derivative, lipschitz=1.0, smoothness=math.inf, analytic=False, **kinks)
+
+
+HARD_TANH = own(lambda x: x.clip(-1, 1), lambda x: (abs(x) < 1) * (1 + 0 * x), "hard tanh", kinks=[-1, 1])
+STEEP = own(lambda x: np.tanh(1e6 * x), lambda x: 1e6 / np.cosh(np.minimum(abs(1e6 * x), 300)) ** 2)
+FAST = own(lambda x: np.sin(30 * x), lambda x: 30 * np.cos(30 * x), "fast sine")
+
+
+@pytest.mark.parametrize(
+    ("a", "r", "b"),
+    [(1.0, 0.3, 1.0), (7.0, -0.9, 0.5), (1e4, 0.5, 30.0), (0.2, 0.9999, 0.3), (5.0, -0.9999, 2.0), (100.0, 0.999, 100.0), (1e6, -1.0, 1e6), (1e12, 0.1, 2.0)],
+)  # fmt: skip
+def test_expectations_of_hard_tanh_are_integrals_over_u_of_its_mean_given_u(a, r, b):
+    """By mpmath; the mean of `clip(v)`, and the probability that `|v| < 1`, given u are closed forms."""
+    fp, rest = mpmath.fp, math.sqrt((1 - r) * (1 + r))
+    c = r * math.sqrt(a) * math.sqrt(b)
+
+    def given(z, slope):
+        mean, deviation = math.sqrt(b) * r * z, math.sqrt(b) * rest
+        if deviation == 0:
+            return float(abs(mean) < 1) if slope else min(max(mean, -1.0), 1.0)
+        low, high = (-1 - mean) / deviation, (1 - mean) / deviation
+        inside = fp.ncdf(high) - fp.ncdf(low)
+        return inside if slope else fp.ncdf(-high) - fp.ncdf(low) + mean * inside + deviation * (fp.npdf(low) - fp.npdf(high))  # fmt: skip
+
+    kink, far = 1 / math.sqrt(a), 1 / (abs(r) * math.sqrt(b))
+    steps = [0.0, *(rest * 4.0**k for k in range(-1, 10))]
+    points = sorted({p for k in (kink, -kink, far, -far) for d in steps for p in (k + d, k - d) if abs(p) < 9} | {-9.0, 0.0, 9.0})  # fmt: skip
+    for slope, dual in ((False, HARD_TANH.dual), (True, HARD_TANH.dual_derivative)):
+        mine = (lambda u: float(abs(u) < 1)) if slope else (lambda u: min(max(u, -1.0), 1.0))
+        expected = fp.quad(lambda z, slope=slope, mine=mine: mine(math.sqrt(a) * z) * given(z, slope) * fp.npdf(z), points, maxdegree=5)  # fmt: skip
+        size = math.sqrt(float(dual(a, a, a))) * math.sqrt(float(dual(b, b, b)))
+        assert abs(float(dual(a, c, b)) - expected) <= 2e-10 * size
+
+
+def test_steep_and_fast_functions_of_your_own_are_right():
+    assert float(STEEP.dual(1.0, 0.5, 1.0)) == pytest.approx(2 / math.pi * math.asin(0.5), rel=1e-9)
+    for c in (0.3, 0.999, 1.0):
+        for found, closed in ((FAST.dual, "SIN"), (FAST.dual_derivative, "COS")):
+            expected = float(EVERY[closed].dual(900.0, 900 * c, 900.0)) * (1 if closed == "SIN" else 900)
+            assert float(found(1.0, c, 1.0)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    grown = own(np.exp, np.exp)
+    assert float(grown.dual(9.0, 4.5, 9.0)) == pytest.approx(math.exp(13.5), rel=1e-12)
+
+
+def test_the_matrix_of_hard_tanhs_slopes_is_positive_semidefinite_and_its_gradients_are_differences():
+    x = np.random.default_rng(4).normal(size=(12, 3)) * 2
+    c = x @ x.T
+    variances = np.diag(c)
+    values = HARD_TANH.dual_derivative(variances[:, None], c, variances)
+    assert np.linalg.eigvalsh(values)[0] >= -1e-12
+    a, covariance, b = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (2.0, 0.8, 3.0))
+    slopes = torch.autograd.grad(HARD_TANH.dual_derivative(a, covariance, b), (a, covariance, b))
+    h, point = 1e-5, np.array([2.0, 0.8, 3.0])
+    for slope, step in zip(slopes, h * np.eye(3), strict=True):
+        there, back = (float(HARD_TANH.dual_derivative(*(point + sign * step))) for sign in (1, -1))
+        assert float(slope) == pytest.approx((there - back) / (2 * h), abs=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +364,17 @@ def test_long_series_are_the_double_integrals(variance, monkeypatch):
         (lambda: EVERY["EXP"].dual(800.0, 800.0, 800.0), "exp .* not finite .* variances up to 800"),
         (lambda: EVERY["cube"].dual_derivative(1e200, 0.0, 1e200), "variances up to 1e\\+200"),
         (lambda: EVERY["EXP"].mean(1e4), "not finite"),
+        (lambda: own(lambda x: x.clip(-1, 1), lambda x: (abs(x) < 1) * 1.0), r"kink near -1.*kinks=\[-1, "),
+        (lambda: own(lambda x: np.maximum(x - 1.3, 0), lambda x: (x > 1.3) * 1.0), "kink near 1.3"),
+        (lambda: own(np.tanh, lambda x: 1.0001 * (1 - np.tanh(x) ** 2)), "derivative is not that of value"),
+        (lambda: own(np.sin, np.sin), "derivative is not that of value"),
+        (lambda: own(lambda x: (x > 0) * 1.0, np.zeros_like), "value jumps at 0 by 1"),
+        (lambda: own(np.sin, np.cos, kinks=1.0), "kinks is 1.0"),
+        (lambda: own(np.sin, np.cos, kinks=[math.nan]), r"kinks is \[nan\]"),
+        (lambda: own(np.exp, np.exp).dual(50.0, 25.0, 50.0), "own at variance 50 .*scale"),
+        (lambda: own(np.exp, np.exp).mean(50.0), "variance 50 "),
+        (lambda: FAST.dual_derivative(100.0, 99.0, 100.0), "the derivative of fast sine at variance 100 "),
+        (lambda: own(lambda x: abs(x - 9), lambda x: np.sign(x - 9)).dual(20.0, 1.0, 20.0), "variance 20 .*kinks="),
         (lambda: from_functions("f", np.sin, np.cos, lipschitz=-1, smoothness=1, analytic=True), "lipschitz is -1"),
     ],
 )
