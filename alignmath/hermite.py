@@ -48,9 +48,9 @@ its half width from its centre, and n nodes leave `3^-2n`; the Hermite function 
 of the widest."""
 _FEATURES = 10
 """The finest panel is `2^-10` wide, over the deviation where that exceeds 1."""
-_LEVELS = ((0, 0.5), (10, 0.25), (20, 0.125))
-"""Tried one after the other: how many more halvings of the finest panel, and the greatest width of one; twice that in
-double integrals."""
+_LEVELS = ((0, 0.5, 3.0), (10, 0.25, 1.0), (20, 0.125, 0.5))
+"""Tried one after the other: how many more halvings of the finest panel, the greatest width of one, twice that in
+double integrals, and the greatest width over the nearer end."""
 _AGREEMENT, _ACCURACY = 1e-9, 1e-8
 """What two rules for `E[g^2]` and coefficients may differ by, and two double integrals, relative to
 `sqrt(E[g(u)^2] E[g(v)^2])`."""
@@ -66,11 +66,11 @@ _CHUNK = 1 << 21
 
 
 @cache
-def _edges(reach: float, finest: int, widest: float) -> np.ndarray:
+def _edges(reach: float, finest: int, widest: float, growth: float) -> np.ndarray:
     """Of panels on `[-reach, reach]`, graded towards 0, the first `2^-finest` wide."""
     edges = [0.0, 2.0**-finest]
     while edges[-1] < reach:
-        edges.append(min(edges[-1] + min(3 * edges[-1], widest), reach))
+        edges.append(min(edges[-1] + min(growth * edges[-1], widest), reach))
     return np.array([-edge for edge in edges[:0:-1]] + edges)
 
 
@@ -106,15 +106,15 @@ def _matrix(edges: np.ndarray, terms: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _table(finest: int, widest: float) -> tuple[np.ndarray, np.ndarray]:
+def _table(finest: int, widest: float, growth: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and matrix for all coefficients."""
-    return _matrix(_edges(_REACH, finest, widest), _TERMS[-1])
+    return _matrix(_edges(_REACH, finest, widest, growth), _TERMS[-1])
 
 
 @cache
-def _control(finest: int, widest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _control(finest: int, widest: float, growth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edges, nodes and matrix for the first coefficients, of panels of half the width, half as far again."""
-    edges = _edges(1.5 * _REACH, finest, widest)
+    edges = _edges(1.5 * _REACH, finest, widest, growth)
     edges = np.sort(np.concatenate([edges, (edges[1:] + edges[:-1]) / 2]))
     return (edges, *_matrix(edges, _TERMS[0]))
 
@@ -198,8 +198,8 @@ class HermiteDual:
         """The first of `_LEVELS` at which two rules agree on `E[g^2]` and coefficients, or a `ValueError`."""
         flat = namespace(variance).reshape(value_only(variance), (-1,))
         finest, worst = _finest(flat), 0
-        for level, (more, widest) in enumerate(_LEVELS):
-            grid = _control(finest + more, widest)
+        for level, (more, *shape) in enumerate(_LEVELS):
+            grid = _control(finest + more, *shape)
             with np.errstate(all="ignore"):
                 expected, square = self._moments(root(flat), *grid)
                 found, again = self._coefficients(flat, _TERMS[0], level)
@@ -216,7 +216,7 @@ class HermiteDual:
     def _coefficients(self, variance: Array, terms: int, level: int) -> tuple[Array, Array]:
         """`h_k (..., K)` and `E[g^2] (...)`."""
         xp = namespace(variance)
-        grid = _finest(variance) + _LEVELS[level][0], _LEVELS[level][1]
+        grid = (_finest(variance) + _LEVELS[level][0], *_LEVELS[level][1:])
         nodes, matrix = _table(*grid)
         scale = xp.reshape(root(variance), (-1,))
         found, squares = self._moments(scale, _edges(_REACH, *grid), nodes, matrix[:, :terms])
@@ -321,7 +321,7 @@ class HermiteDual:
 
     def _pair(self, a: Array, r: Array, b: Array, level: int, order: int, reach: float) -> Array:
         xp = namespace(a, r, b)
-        more, widest = _LEVELS[level][0], 2 * _LEVELS[level][1]
+        more, widest, growth = _LEVELS[level]
         rest = xp.sqrt(xp.clip(1 - r * r, 0.0, 1.0))
         safe = xp.where(rest > 0, rest, xp.ones_like(rest))
         finest = max(_finest(a), _finest(b)) + more
@@ -331,14 +331,16 @@ class HermiteDual:
         steps = float(safe) * 4.0 ** np.arange(math.ceil(math.log(1 / float(safe), 4)) + 1)
         near = _like(np.concatenate([-steps[::-1], [0.0], steps]), a)
         centres = xp.concat([own, value_only(others / r), 0 * own[:1]]) if len(self.kinks) else xp.zeros_like(near[:1])
-        edges = xp.concat([_like(_edges(reach, finest, widest), a), xp.reshape(centres[:, None] + near, (-1,))])
+        edges = xp.concat(
+            [_like(_edges(reach, finest, 2 * widest, growth), a), xp.reshape(centres[:, None] + near, (-1,))]
+        )
         edges = xp.sort(xp.clip(edges, -reach, reach))
         outer, weight = _panels(edges[:-1], edges[1:], order)
         share = self.function(root(a) * outer) * xp.exp(-outer * outer / 2) * weight
         if float(rest) == 0:
             return xp.sum(share * self.function(root(b) * r * outer)) / math.sqrt(2 * math.pi)
         centre = xp.clip(-r * outer / safe, -reach, reach)[:, None]
-        inner = centre + _like(_edges(2 * reach, finest, widest), a)
+        inner = centre + _like(_edges(2 * reach, finest, 2 * widest, growth), a)
         if len(self.kinks):
             inner = xp.sort(xp.concat([inner, xp.clip((others - r * outer[:, None]) / safe, -reach, reach)], axis=1))
         z, inner_weight = _panels(inner[:, :-1], inner[:, 1:], order)

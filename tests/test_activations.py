@@ -314,6 +314,10 @@ def test_steep_and_fast_functions_of_your_own_are_right():
         for found, closed in ((FAST.dual, "SIN"), (FAST.dual_derivative, "COS")):
             expected = float(EVERY[closed].dual(900.0, 900 * c, 900.0)) * (1 if closed == "SIN" else 900)
             assert float(found(1.0, c, 1.0)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    bump = own(lambda x: np.exp(-x * x), lambda x: -2 * x * np.exp(-x * x))
+    assert float(bump.dual(1e3, 1e3, 1e3)) == pytest.approx(1 / math.sqrt(4001), rel=1e-11)  # E[exp(-2 u^2)]
+    slope = 4e3 * 4001**-1.5  # E[4 u^2 exp(-2 u^2)]
+    assert float(bump.dual_derivative(1e3, 1e3, 1e3)) == pytest.approx(slope, rel=1e-10)
     grown = own(np.exp, np.exp)
     assert float(grown.dual(9.0, 4.5, 9.0)) == pytest.approx(math.exp(13.5), rel=1e-12)
 
