@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     _add_claims(commands.add_parser("claims", help="check claims, list or explain them"))
     _add_derive(commands.add_parser("derive", help="derive the closed form of a Gaussian expectation"))
     _add_figures(commands.add_parser("figures", help="draw the figures (in a checkout)"))
-    options = parser.parse_args(argv)
+    options = parser.parse_args(_with_signs(sys.argv[1:] if argv is None else argv))
     if options.version:
         return _version()
     if options.command is None:
@@ -206,20 +206,31 @@ def _positive(text: str) -> int:
 
 def _add_derive(parser: argparse.ArgumentParser) -> None:
     parser.description = "Derive a Gaussian expectation."
-    parser.add_argument("expression", help='such as "Max(u,0)*Max(v,0)"; u, v, w are standard Gaussians')
+    parser.add_argument("expression", help='such as "relu(u)*relu(v)"; u, v, w (or x, y, z) are standard Gaussians')
     parser.add_argument("--vector", action="store_true", help="E[x ...] as coefficients on the two unit vectors")
     parser.add_argument("--explain", action="store_true", help="print the steps")
     parser.add_argument("--latex", action="store_true", help="print the closed form in LaTeX")
     parser.set_defaults(run=lambda options: _derive(options, parser))
 
 
+def _with_signs(argv: list[str]) -> list[str]:
+    """The arguments, an expression that begins with a minus marked by a blank: else it would be taken for an option."""
+    return [
+        f" {word}" if argv[:1] == ["derive"] and word[0:1] == "-" and word[1:2] != "-" and word != "-h" else word
+        for word in argv
+    ]
+
+
 def _derive(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from .derive import derivation
+    from .derive import WrongResult, derivation
 
     try:
         lines = derivation(options.expression, vector=options.vector, explain=options.explain, latex=options.latex)
     except (ValueError, TypeError, ArithmeticError) as error:
         parser.error(str(error))
+    except WrongResult as error:
+        print(f"the closed form found is wrong, a defect of alignmath: {error}", file=sys.stderr)
+        return 1
     print("\n".join(lines))
     return 0
 

@@ -1,23 +1,26 @@
 """`alignmath derive "Max(u,0)*Max(v,0)"`: the closed form of a Gaussian expectation, and how it is found.
 
-The variables u, v, w in the expression are standard Gaussians, t (with three: t_uv, t_uw, t_vw) the angles between
-them; every other name is a positive parameter.
+The variables u, v, w in the expression (if it has none of them, x, y, z, or capitals of these) are standard Gaussians,
+t (with three: t_uv, t_uw, t_vw, by their names) the angles between them; every other name is a positive parameter.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import operator
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 import sympy as sp
+from scipy.stats import qmc
 
 from .engine.rows import step_lines
 from .gaussian_integrals import expectation, explained, mehler_sum, vector_expectation
+from .gaussian_integrals.pieces import intervals
 
-__all__ = ["derivation"]
+__all__ = ["WrongResult", "derivation"]
 
 _FUNCTIONS = {
     name: getattr(sp, name)
@@ -38,7 +41,16 @@ _FUNCTIONS = {
         "erf",
     ]
 }
-_GAUSSIANS = {name: sp.Symbol(name) for name in "uvw"}
+_FUNCTIONS |= {
+    "max": sp.Max,
+    "min": sp.Min,
+    "abs": sp.Abs,
+    "relu": lambda x: sp.Max(x, 0),
+    "ReLU": lambda x: sp.Max(x, 0),
+    "step": sp.Heaviside,
+}
+_GAUSSIANS = ("uvw", "xyz", "UVW", "XYZ")
+"""What Gaussians may be called: the names of the first of these of which the expression has one."""
 _OPERATORS: dict[type, Any] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -56,6 +68,12 @@ _OPERATORS: dict[type, Any] = {
 }
 _SYNTAX = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Tuple, ast.Constant, ast.Load, *_OPERATORS)
 _CHECKED_AT = (0.7, 1.4, 2.3)
+_AGREES, _STANDARD_ERRORS = 1e-9, 8.0
+_SCRAMBLES, _POINTS = 16, 1 << 16
+
+
+class WrongResult(Exception):
+    """The check that goes with a derivation contradicts it."""
 
 
 def derivation(text: str, *, vector: bool = False, explain: bool = False, latex: bool = False) -> list[str]:
@@ -77,17 +95,23 @@ def derivation(text: str, *, vector: bool = False, explain: bool = False, latex:
         for number, step in enumerate(explained(expr, gaussians, angle), 1):
             lines += [*step_lines(number, step, 100), ""]
     if vector:
-        lines.append("E[x ...] = a w + b v, w and v being the unit vectors of u = w.x and v = v.x")
+        first, second = gaussians
+        lines.append(
+            f"E[X ...] = a e_{first} + b e_{second}, e_{first} and e_{second} being the unit vectors of {first} = e_{first}.X and "
+            f"{second} = e_{second}.X, X a standard Gaussian vector"
+        )
     lines += [f"{name} = {sp.latex(value) if latex else value}" for name, value in values.items()]
     if not vector:
-        lines.append(_check(expr, gaussians, angle, values["E"]))
-    return lines
+        return [*lines, _check(expr, gaussians, angle, values["E"])]
+    a, b = values.values()
+    along = ((gaussians[0], a + b * sp.cos(angle)), (gaussians[1], a * sp.cos(angle) + b))
+    return [*lines, *(f"along e_{g}, {_check(g * expr, gaussians, angle, value)}" for g, value in along)]
 
 
 def _parsed(text: str) -> tuple[Any, tuple[sp.Symbol, ...], Any]:
     """Expression, Gaussians and angle; `ValueError` for anything but arithmetic, the functions above, and names."""
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{text!r} cannot be read as an expression: {error}") from None
     parameters: set[str] = set()
@@ -116,18 +140,28 @@ def _parsed(text: str) -> tuple[Any, tuple[sp.Symbol, ...], Any]:
             and node.right.value > 60
         ):
             raise ValueError(f"the exponent {node.right.value} is above 60")
-        if isinstance(node, ast.Name) and node.id not in _FUNCTIONS and node.id not in _GAUSSIANS:
+        if isinstance(node, ast.Name) and node.id not in _FUNCTIONS:
             parameters.add(node.id)
-    if reserved := parameters & {"I", "E", "oo", "zoo", "nan", "t", "t_uv", "t_uw", "t_vw"}:
+    called = next((names for names in _GAUSSIANS if parameters & {*names}), "")
+    if not called:
+        raise ValueError(f"{text!r} has none of the Gaussians u, v, w in it")
+    symbols = [sp.Symbol(name) for name in called if name in parameters]
+    parameters -= {*called}
+    between = [f"t_{one}{two}" for one, two in itertools.combinations(called, 2)]
+    if reserved := parameters & {"I", "E", "oo", "zoo", "nan", "t", *between}:
         raise ValueError(
             f"{sorted(reserved)[0]} is no name for a parameter: it is a number, or the angle; call it otherwise"
         )
-    names = {**_FUNCTIONS, **_GAUSSIANS, **{name: sp.Symbol(name, positive=True) for name in parameters}}
+    names = {
+        **_FUNCTIONS,
+        **{g.name: g for g in symbols},
+        **{name: sp.Symbol(name, positive=True) for name in parameters},
+    }
     expr = sp.sympify(_evaluated(tree, names))
-    gaussians = tuple(g for g in _GAUSSIANS.values() if isinstance(expr, sp.Basic) and g in expr.free_symbols)
+    gaussians = tuple(g for g in symbols if isinstance(expr, sp.Basic) and g in expr.free_symbols)
     if not gaussians:
-        raise ValueError(f"{text!r} has none of the Gaussians u, v, w in it")
-    angles = {1: None, 2: sp.Symbol("t"), 3: sp.symbols("t_uv t_uw t_vw")}
+        raise ValueError(f"{text!r} does not depend on {', '.join(map(str, symbols))}")
+    angles = {1: None, 2: sp.Symbol("t"), 3: tuple(map(sp.Symbol, between))}
     return expr, gaussians, angles[len(gaussians)]
 
 
@@ -151,7 +185,7 @@ def _evaluated(node: ast.AST, names: dict[str, Any]) -> Any:
 
 
 def _check(expr: Any, gaussians: tuple[sp.Symbol, ...], angle: Any, value: Any) -> str:
-    """A comparison with a computation that shares nothing with the derivation."""
+    """A comparison with a computation that shares nothing with the derivation; `WrongResult` where they differ."""
     own = {*gaussians, *(angle if isinstance(angle, tuple) else () if angle is None else (angle,))}
     parameters = sorted((expr.free_symbols | value.free_symbols) - own, key=str)
     numbers = {symbol: sp.Rational(3 + 2 * k, 10) for k, symbol in enumerate(parameters)}
@@ -161,22 +195,42 @@ def _check(expr: Any, gaussians: tuple[sp.Symbol, ...], angle: Any, value: Any) 
         if len(gaussians) == 1:
             function = sp.lambdify(gaussians[0], expr, "mpmath")
             density = lambda x: mp.exp(-(x**2) / 2) / mp.sqrt(2 * mp.pi)  # noqa: E731
-            exact = mp.quad(lambda x: function(x) * density(x), mp.linspace(-14, 14, 281))
-            return f"checked{at}: quadrature differs by {mp.nstr(abs(exact - _number(value)), 2)}"
+            ends = {end for low, high, _ in intervals(expr, gaussians[0]) for end in (low, high) if end.is_finite}
+            nodes = sorted({*mp.linspace(-14, 14, 141), *(_number(end) for end in ends if abs(end) < 14)})
+            exact, size = (mp.quad(lambda x, f=f: f(function(x)) * density(x), nodes) for f in (mp.mpf, abs))
+            return _agreeing(f"checked{at}: quadrature", [(exact, _number(value), size)], "")
         if len(gaussians) == 2:
-            worst = max(
-                abs(mehler_sum(expr, gaussians, x) - _number(value.subs(angle, sp.Float(x, 30)))) for x in _CHECKED_AT
-            )
-            where = ", ".join(map(str, _CHECKED_AT))
-            return f"checked{at}: Mehler's sum differs by at most {mp.nstr(worst, 2)} at t = {where}"
-    count, corner = 1_000_000, dict(zip(tuple(angle or ()), (1.0, 1.2, 1.4), strict=True))
+            squares = [mp.sqrt(mehler_sum(expr**2, gaussians, x)) for x in _CHECKED_AT]
+            pairs = [
+                (mehler_sum(expr, gaussians, x), _number(value.subs(angle, sp.Float(x, 30))), size)
+                for x, size in zip(_CHECKED_AT, squares, strict=True)
+            ]
+            return _agreeing(f"checked{at}: Mehler's sum", pairs, f" at t = {', '.join(map(str, _CHECKED_AT))}")
+    corner = dict(zip(tuple(angle or ()), (1.0, 1.2, 1.4), strict=True))
     uv, uw, vw = (np.cos(x) for x in corner.values())
-    sample = np.random.default_rng(0).multivariate_normal(np.zeros(3), [[1, uv, uw], [uv, 1, vw], [uw, vw, 1]], count)
-    values = sp.lambdify(gaussians, expr, "numpy")(*sample.T) * np.ones(count)
-    off = (values.mean() - float(value.subs(corner))) / (values.std() / count**0.5)
-    return (
-        f"checked{at}: Monte Carlo with {count} samples at the angles 1, 1.2, 1.4 is {abs(off):.1f} standard errors off"
+    covariance, function = [[1, uv, uw], [uv, 1, vw], [uw, vw, 1]], sp.lambdify(gaussians, expr, "numpy")
+    means = []
+    for scramble in range(_SCRAMBLES):
+        points = qmc.MultivariateNormalQMC(np.zeros(3), covariance, engine=qmc.Sobol(3, seed=scramble)).random(_POINTS)
+        means.append(np.mean(function(*points.T) * np.ones(_POINTS)))
+    exact, error = float(value.subs(corner)), np.std(means, ddof=1) / _SCRAMBLES**0.5
+    off = abs(np.mean(means) - exact) / error
+    line = (
+        f"checked{at}: {_SCRAMBLES} scrambled Sobol sequences of {_POINTS} points, at the angles 1, 1.2, 1.4, are "
+        f"{off:.1f} standard errors of {error:.1e} off"
     )
+    if off > _STANDARD_ERRORS:
+        raise WrongResult(line)
+    return line
+
+
+def _agreeing(what: str, pairs: list[tuple[Any, Any, Any]], where: str) -> str:
+    """The line about pairs of values that should be equal, each with the size that its error is measured by."""
+    worst = max(abs(exact - found) / (size or 1) for exact, found, size in pairs)
+    line = f"{what} differs by at most {mp.nstr(worst, 2)} of the typical size{where}"
+    if not worst < _AGREES:
+        raise WrongResult(line)
+    return line
 
 
 def _number(value: Any) -> mp.mpf:

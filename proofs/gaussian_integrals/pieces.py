@@ -143,11 +143,15 @@ def require_no_namesake(expr: Any, gaussians: Sequence[sp.Symbol], where: str) -
 def _settled(piece: Any, sizes: Sequence[sp.Symbol], whole: Any) -> Any:
     """`piece` with the switches that depend on a common factor of the positive `sizes` taken out of it."""
 
+    def named(part: Any) -> Any:
+        """The part with the Gaussians as the user calls them."""
+        return part.subs({size: sp.Symbol(size.name) for size in sizes})
+
     def split(argument: Any) -> tuple[Any, Any]:
         """Coefficient and monomial of an argument that is one term."""
         terms = sp.Poly(sp.expand(argument), *sizes).terms()
         if len(terms) != 1:
-            raise ValueError(f"{argument} in {whole} {_AXES}")
+            raise ValueError(f"{named(argument)} in {whole} {_AXES}")
         ((powers, value),) = terms
         return value, sp.prod(size**k for size, k in zip(sizes, powers, strict=True))
 
@@ -155,7 +159,7 @@ def _settled(piece: Any, sizes: Sequence[sp.Symbol], whole: Any) -> Any:
         parts = [split(argument) for argument in node.args if argument != 0]
         monomials = {monomial for _, monomial in parts}
         if len(monomials) != 1:
-            raise ValueError(f"{node} in {whole} {_AXES}")
+            raise ValueError(f"{named(node)} in {whole} {_AXES}")
         values = [value for value, _ in parts] + [sp.Integer(0)] * any(argument == 0 for argument in node.args)
         if all(value.could_extract_minus_sign() for value in values):
             kind = sp.Min if isinstance(node, sp.Max) else sp.Max
@@ -260,8 +264,10 @@ def _ordered(roots: set[Any]) -> list[Any]:
                 place = -1
                 break
             if not (gap.is_positive or gap.is_negative):
+                low, high = sorted((root, other), key=str)
                 raise ValueError(
-                    f"it is not known which of the breakpoints {root} and {other} is larger; declare their signs"
+                    f"it is not known which of the breakpoints {low} and {high} is larger; if {high} is, write "
+                    f"{low} + e for it, with a positive symbol e"
                 )
             if gap.is_positive:
                 place = place_of + 1

@@ -244,8 +244,8 @@ def _angle(angle: Any, symbols: Sequence[sp.Symbol]) -> Any:
     if angle is None:
         raise ValueError("angle is missing; pass the angle between the two unit vectors, such as Symbol('t')")
     angle = sp.sympify(angle)
-    if not isinstance(angle, sp.Expr) or angle.has(*symbols):
-        raise ValueError(f"angle is {angle}; expected an expression without the Gaussians in it")
+    if not isinstance(angle, sp.Expr) or angle.is_Matrix or angle.has(*symbols):
+        raise ValueError(f"angle is {angle}; expected an expression, no matrix, without the Gaussians in it")
     if angle.is_number and not (angle.is_real and 0 <= angle <= sp.pi):
         raise ValueError(f"angle is {angle}; expected radians in [0, pi]")
     return angle
