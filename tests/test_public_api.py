@@ -47,6 +47,7 @@ PUBLIC = [
             "modules",
             "regression",
             "runs",
+            "scikit_learn",
             "sweeps",
         ]
     ),
