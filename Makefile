@@ -33,6 +33,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.descent --json benchmarks/results/descent.json
 	$(BIN)/python -m benchmarks.derivation --json benchmarks/results/derivation.json
 	$(BIN)/python -m benchmarks.kernels --json benchmarks/results/kernels.json
+	$(BIN)/python -m benchmarks.posterior --json benchmarks/results/posterior.json
 	$(BIN)/python -m benchmarks.min_norm --json benchmarks/results/min_norm.json
 	$(BIN)/python -m benchmarks.training --json benchmarks/results/training.json
 	$(BIN)/python -m benchmarks.page benchmarks/results

@@ -41,7 +41,7 @@ from alignmath.architectures import ConvolutionalResNet, FullyConnected
 from alignmath.kernels import gram, tangent
 from benchmarks.output import publish
 
-__all__ = ["Rival", "copy_rate", "main", "measure"]
+__all__ = ["Rival", "copy_rate", "main", "measure", "seconds_of"]
 
 _COUNTS, _DEPTHS, _INPUTS, _ROUNDS = (500, 2000), (1, 3, 10), 100, 15
 _RAW = 500
@@ -68,18 +68,22 @@ for line in sys.stdin:
 
 
 class Rival:
-    """neural-tangents in a process of its own."""
+    """neural-tangents in a process of its own, which answers one line with another.
 
-    def __init__(self) -> None:
+    program: what it runs, by default the ReLU tangent kernels of `compiled`.
+    """
+
+    def __init__(self, program: str = _PROGRAM) -> None:
         self._process = subprocess.Popen(
-            [_python(), "-c", _PROGRAM],
+            [_python(), "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
 
-    def _ask(self, **request: Any) -> float:
+    def ask(self, **request: Any) -> float:
+        """What it answers, seconds."""
         print(json.dumps(request), file=self._process.stdin, flush=True)
         assert self._process.stdout is not None
         answer = self._process.stdout.readline()
@@ -92,12 +96,12 @@ class Rival:
         with tempfile.TemporaryDirectory() as folder:
             inputs, result = Path(folder) / "inputs.npy", Path(folder) / "result.npy"
             np.save(inputs, x)
-            self._ask(depth=depth, inputs=str(inputs), result=str(result))
+            self.ask(depth=depth, inputs=str(inputs), result=str(result))
             return np.load(result)
 
     def seconds(self) -> float:
         """Of one call."""
-        return self._ask()
+        return self.ask()
 
     def close(self) -> None:
         """End the process."""
@@ -116,7 +120,8 @@ def _python() -> Path:
     return python
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Of one call."""
     begun = time.perf_counter()
     call()
     return time.perf_counter() - begun
@@ -128,7 +133,7 @@ def copy_rate(threads: int, megabytes: int = 256) -> float:
     target = np.zeros_like(source)
     parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
     with ThreadPoolExecutor(threads) as pool:
-        best = min(_seconds(lambda: list(pool.map(lambda part: np.copyto(*part), parts))) for _ in range(7))
+        best = min(seconds_of(lambda: list(pool.map(lambda part: np.copyto(*part), parts))) for _ in range(7))
     return 2 * source.nbytes / best
 
 
@@ -151,7 +156,7 @@ def measure() -> dict[str, float]:
             expected = kernel if rival is None else rival.compiled(x, depth)
             ours, theirs = [], []
             for _ in range(_ROUNDS):
-                ours.append(_seconds(partial(tangent, x, network)))
+                ours.append(seconds_of(partial(tangent, x, network)))
                 if rival is not None:
                     theirs.append(rival.seconds())
             seconds, bytes_a_pass = statistics.median(ours), 8 * n * n
@@ -177,12 +182,12 @@ def measure() -> dict[str, float]:
 
     images = load_digits().data[:, None, :] / 16
     for s, count in _IMAGES:
-        seconds = _seconds(partial(gram, images[:count], ConvolutionalResNet(3, s)))
+        seconds = seconds_of(partial(gram, images[:count], ConvolutionalResNet(3, s)))
         figures[f"convolutional_resnet, {count} digits, depth 3, {s.name}: seconds"] = seconds
     raw = load_digits().data[:_RAW]
     for s in (GELU, TANH, SOFTPLUS):
         network = FullyConnected(3, s)
-        seconds = _seconds(partial(gram, raw, network)) + _seconds(partial(tangent, raw, network))
+        seconds = seconds_of(partial(gram, raw, network)) + seconds_of(partial(tangent, raw, network))
         figures[f"{_RAW} raw digits, depth 3, {s.name}: seconds of gram and tangent"] = seconds
     return figures
 
