@@ -471,3 +471,23 @@ def test_steps_name_every_quadrant():
         "quadrant (-1, -1)",
         "sum",
     ]
+
+
+@pytest.mark.parametrize("text", [
+    "Max(Abs(Max(u/2 - 7/3, u - 5/7) - sqrt(2)) - sqrt(2), Abs(Max(u, u/2 - sqrt(2)) - pi/5) - sqrt(2), Abs(Max(sqrt(5) - u, u - 9/7 - pi/5) - sqrt(2)))",
+    "Abs(Max(u - 1/7, Abs(Abs(Abs(u - 71/21) - pi/5) - pi/5) - sqrt(2), Abs(u - 2 + sqrt(2)) - pi/5, sqrt(3) - sqrt(2) - u) - 2)",
+    "Abs(Max(Abs(Max(u, 1) - 2), Abs(u + 1)) - Max(u/2, 1/3))*Max(u, Abs(u - sqrt(2)))",
+])  # fmt: skip
+def test_nests_with_constants(text):
+    """Against quadrature, between the changes of slope that a grid of 20,000 points shows."""
+    u = sp.Symbol("u")
+    expr = sp.sympify(text, locals={"u": u})
+    function = sp.lambdify(u, expr, "numpy")
+    grid = np.linspace(-12, 12, 20_001)
+    bends = np.flatnonzero(np.abs(np.diff(function(grid), 3)) > 1e-7)
+    ends = np.unique(np.concatenate([grid[::200], grid[bends], grid[np.minimum(bends + 3, 20_000)]]))
+    node, weight = np.polynomial.legendre.leggauss(8)
+    half, middle = np.diff(ends)[:, None] / 2, (ends[1:] + ends[:-1])[:, None] / 2
+    points = middle + half * node
+    exact = np.sum(function(points) * np.exp(-(points**2) / 2) * half * weight) / math.sqrt(2 * math.pi)
+    assert float(expectation(expr, u)) == pytest.approx(exact, abs=1e-6)

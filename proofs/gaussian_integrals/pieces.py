@@ -16,6 +16,7 @@ SUPPORTED = (
 )
 _AXES = "changes its branch away from the axes; here breakpoints must be where a Gaussian is 0"
 _NOT_ANY_REAL = ("positive", "negative", "nonnegative", "nonpositive", "integer", "rational", "irrational", "zero")
+_DIGITS = 40
 _SWITCHES = (sp.Max, sp.Min, sp.Abs, sp.sign, sp.Heaviside)
 
 Polynomial = dict[tuple[int, ...], Any]
@@ -229,10 +230,30 @@ def _breakpoints(expr: Any, gaussian: sp.Symbol) -> set[Any]:
 
 
 def _inside(low: Any, high: Any) -> Any:
-    """A point between."""
+    """A point between, a rational where the ends are numbers."""
     if low == -sp.oo:
-        return sp.Integer(0) if high == sp.oo else high - 1
-    return low + 1 if high == sp.oo else (low + high) / 2
+        return sp.Integer(0) if high == sp.oo else sp.floor(high) - 1 if high.is_number else high - 1
+    if high == sp.oo:
+        return sp.ceiling(low) + 1 if low.is_number else low + 1
+    middle = (low + high) / 2
+    if not middle.is_number:
+        return middle
+    point = sp.Rational(str(middle.evalf(_DIGITS)))
+    for digits in (2, 5, 10):
+        rounded = point.limit_denominator(10**digits)
+        if low < rounded < high:
+            return rounded
+    return point
+
+
+def _sign(value: Any) -> int | None:
+    """The sign of an expression, None if it is not known: of a number by its digits, where these tell it from 0."""
+    if value.is_number:
+        digits = value.evalf(_DIGITS)
+        if digits.is_real and abs(digits) > 10.0 ** (2 - _DIGITS):
+            return 1 if digits > 0 else -1
+    value = sp.simplify(value)
+    return 1 if value.is_positive else -1 if value.is_negative else 0 if value.is_zero else None
 
 
 def _roots(switch: Any, gaussian: sp.Symbol) -> list[Any]:
@@ -241,12 +262,20 @@ def _roots(switch: Any, gaussian: sp.Symbol) -> list[Any]:
         return []
     try:
         polynomial = sp.Poly(sp.expand(switch), gaussian)
-        polynomial = sp.Poly([sp.simplify(value) for value in polynomial.all_coeffs()], gaussian)
+        coefficients = [sp.Integer(0) if _sign(value) == 0 else value for value in polynomial.all_coeffs()]
+        simple = [value if value.is_number else sp.simplify(value) for value in coefficients]
+        polynomial = sp.Poly(simple, gaussian)
     except sp.PolynomialError:
         raise ValueError(f"{switch} is not a polynomial; {SUPPORTED}") from None
     if polynomial.degree() > 2:
         raise ValueError(f"{switch} is of degree {polynomial.degree()}; breakpoints are roots of degree 1 or 2")
-    real = [root for root in sp.roots(polynomial) if root.is_real is not False]
+    if polynomial.degree() == 1:
+        slope, offset = polynomial.all_coeffs()
+        root = -offset / slope
+        roots = [sp.expand(sp.radsimp(root)) if root.is_number else root]
+    else:
+        roots = list(sp.roots(polynomial))
+    real = [root for root in roots if root.is_real is not False]
     if any(root.is_real is None for root in real):
         raise ValueError(
             f"it is not known whether the breakpoints {real} are real; declare the symbols real (or positive)"
@@ -259,17 +288,17 @@ def _ordered(roots: set[Any]) -> list[Any]:
     for root in roots:
         place = 0
         for place_of, other in enumerate(order):
-            gap = sp.simplify(root - other)
-            if gap.is_zero:
+            gap = _sign(root - other)
+            if gap == 0:
                 place = -1
                 break
-            if not (gap.is_positive or gap.is_negative):
+            if gap is None:
                 low, high = sorted((root, other), key=str)
                 raise ValueError(
                     f"it is not known which of the breakpoints {low} and {high} is larger; if {high} is, write "
                     f"{low} + e for it, with a positive symbol e"
                 )
-            if gap.is_positive:
+            if gap > 0:
                 place = place_of + 1
         if place >= 0:
             order.insert(place, root)
@@ -280,14 +309,11 @@ def _at(expr: Any, gaussian: sp.Symbol, inside: Any) -> Any:
     """`expr` with each switch replaced by the branch it takes at the point `inside`."""
 
     def sign(value: Any) -> int:
-        number = sp.simplify(value.subs(gaussian, inside))
-        if number.is_positive:
-            return 1
-        if number.is_negative:
-            return -1
-        if number.is_zero:
-            return 0
-        raise ValueError(f"the sign of {number} is not known; declare the symbols positive or negative")
+        number = value.subs(gaussian, inside)
+        found = _sign(number)
+        if found is None:
+            raise ValueError(f"the sign of {number} is not known; declare the symbols positive or negative")
+        return found
 
     def settle(node: Any) -> Any:
         if not isinstance(node, sp.Basic) or not node.args:
