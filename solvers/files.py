@@ -2,7 +2,8 @@
 code.
 
 A file holds the arrays by the names of their fields (`weights/0`, `measured/rho_mean`), so that other programs can read
-them, and a header, JSON text, that says how they go together: `{"format": "alignmath", "version": 1, "value": ...}`.
+them, and a header, JSON text, that says how they go together: `{"format": "alignmath", "version": 1, "value": ...,
+"checksum": ...}`, the checksum being that of the value and all arrays.
 In `.npz` the header is an array of that name, in `.safetensors` an entry of the metadata. Dataclasses are written field
 by field, under the names of their classes; activations and members of enums by name.
 """
@@ -12,11 +13,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import hashlib
 import importlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +29,7 @@ from alignmath import activations
 from alignmath.activations import Activation
 from alignmath.extras import needs
 
-__all__ = ["load", "replace_file", "save"]
+__all__ = ["digest", "load", "replace_file", "save"]
 
 _VERSION = 1
 _HEADER = "header"
@@ -83,7 +85,8 @@ def save(path: str | Path, value: Any) -> None:
     if type(value).__name__ not in (*_NETWORKS, *_SOLUTIONS, *_RUNS) or not _is_known(value):
         raise ValueError(f"value is a {type(value).__name__}; save writes {_LISTED}")
     arrays: dict[str, np.ndarray] = {}
-    header = {"format": "alignmath", "version": _VERSION, "value": _apart(value, (), arrays)}
+    parts = _apart(value, (), arrays)
+    header = {"format": "alignmath", "version": _VERSION, "value": parts, "checksum": _checksum(parts, arrays)}
     replace_file(path, lambda file: write(file, arrays, json.dumps(header)))
 
 
@@ -91,7 +94,7 @@ def load(path: str | Path, *, library: str = "numpy") -> Any:
     """What `save` wrote at `path`, with NumPy arrays, or torch tensors on the CPU for the library "torch".
 
     What has the arrays of one library only keeps them: a `WideNetwork` torch's, solutions and a `Descent` NumPy's.
-    Raises `ValueError` for files that are damaged, of another origin, or of a later version.
+    Raises `ValueError` for files that are damaged (by a checksum), of another origin, or of a later version.
 
     >>> import tempfile
     >>> from alignmath.networks import planar
@@ -120,13 +123,37 @@ def load(path: str | Path, *, library: str = "numpy") -> Any:
             f"{path} has version {version!r}, and {_VERSION} is known; read it with the alignmath it is from"
         )
     try:
-        return _together(value, arrays, library)
+        made = _together(value, arrays, library)
     except ImportError:
         raise
     except _Unknown as error:
         raise ValueError(f"{path} {error}") from None
     except Exception as error:
         raise ValueError(f"{strange}: {error!r}") from None
+    if header.get("checksum") != _checksum(value, arrays):
+        raise ValueError(f"{strange}: its checksum is not that of what it holds; take a copy that is whole")
+    return made
+
+
+def digest(arrays: Iterable[Any]) -> str:
+    """A fingerprint of the values, shapes and types of arrays or tensors.
+
+    >>> digest([np.ones(2)]) == digest([np.ones(2)]), digest([np.ones(2)]) == digest([np.ones((1, 2))])
+    (True, False)
+    """
+    hashed = hashlib.sha256()
+    for array in arrays:
+        value = np.ascontiguousarray(array.detach().cpu().numpy() if hasattr(array, "detach") else array)
+        hashed.update(f"{value.dtype}{value.shape}".encode())
+        hashed.update(value.data)
+    return hashed.hexdigest()[:32]
+
+
+def _checksum(parts: Any, arrays: Mapping[str, np.ndarray]) -> str:
+    """Of the value in the header, and of the arrays by their names."""
+    named = sorted(arrays.items())
+    text = json.dumps([parts, [name for name, _ in named]], sort_keys=True)
+    return digest([np.frombuffer(text.encode(), dtype=np.uint8), *(array for _, array in named)])
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -389,3 +389,29 @@ def test_a_library_must_be_known(tmp_path):
 def test_importing_loads_neither_torch_nor_safetensors():
     code = "import solvers.files, sys; assert not {'torch', 'safetensors'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_changed_number_is_found_by_the_checksum(suffix, tmp_path):
+    """Also where the container has none of its own, as `.safetensors` has not."""
+    path = tmp_path / f"network{suffix}"
+    network = gaussian_weights(4, 3, np.random.default_rng(0))
+    save(path, network)
+    load(path)
+    content = bytearray(path.read_bytes())
+    place = content.find(np.asarray(network.hidden).tobytes())
+    assert place > 0
+    content[place + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is damaged, or not written by"):
+        load(path)
+
+
+def test_arrays_that_were_swapped_are_found_by_the_checksum(tmp_path):
+    path = tmp_path / "network.npz"
+    save(path, TwoLayer(np.eye(3), np.array([1.0, 2.0, 3.0])))
+    with np.load(path) as stored_arrays:
+        arrays = dict(stored_arrays)
+    np.savez(path, **arrays | {"output": arrays["output"][::-1]})
+    with pytest.raises(ValueError, match="its checksum is not that of what it holds"):
+        load(path)

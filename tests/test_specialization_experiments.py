@@ -187,11 +187,12 @@ def test_deep_layers_without_the_property_fail_the_claims(monkeypatch):
 
 def test_convolutional_students_without_the_property_fail_the_claims(monkeypatch):
     rho = np.array([[0.5, 0.4, 0.3, 0.2], [0.7, 0.6, 0.5, 0.4]])[:, None, None, :] * np.array([0.8, 1])[:, None]
+    rho = np.repeat(rho, 2, axis=1)  # two seeds
     data = {
         "epochs": np.arange(2),
         "factors": np.array([1, 5]),
         "rho": rho,
-        "accuracy": np.array([0.5, 0.8])[:, None, None] * np.ones((2, 1, 2)),
+        "accuracy": np.array([0.5, 0.8])[:, None, None] * np.ones((2, 2, 2)),
         "teacher_accuracy": np.array([0.9, 0.4, 0.85]),
         "images": np.array([100, 50, 50]),
     }

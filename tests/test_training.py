@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, random_student, random_teacher
+from alignmath.networks import ConvReLU, DeepReLU, TwoLayer, planar, random_student, random_teacher
 from solvers.dynamics.training import (
     SGD,
     Adam,
@@ -745,3 +745,33 @@ def test_a_measure_that_needs_a_teacher_says_so():
     (students, _, _), _ = small()
     with pytest.raises(ValueError, match="compares with a teacher"):
         train(students, x=np.ones((20, 6)), y=np.ones((20, 2)), epochs=1, measures=[best_student])
+
+
+def test_checkpoints_that_are_damaged_or_of_another_block_or_call_are_refused_by_name(tmp_path):
+    students, teacher = random_student(planar([0.0]), 2, np.random.default_rng(0), batch=(4,)), planar([0.0])
+    law = Gaussian(2, samples=32)
+    options = {"epochs": 1, "blocks": Blocks(2)}
+    for name, seed in (("one", 0), ("other", 1)):
+        train(students, teacher, law, checkpoint=tmp_path / name, seed=seed, **options)
+    first, second = (tmp_path / "one" / f"block-000{k}.npz" for k in (0, 1))
+    whole = first.read_bytes()
+    with np.load(first) as stored:
+        arrays = dict(stored)
+    name = next(key for key, value in arrays.items() if value.dtype.kind == "f" and value.size)
+    with open(tmp_path / "changed.npz", "wb") as file:
+        np.savez(file, **arrays | {name: arrays[name] + 1})
+    for content, message in (
+        (whole[: len(whole) // 2], "is damaged, or no checkpoint"),
+        (b"", "is damaged, or no checkpoint"),
+        (second.read_bytes(), "is damaged, or of another block or call"),
+        ((tmp_path / "other" / "block-0000.npz").read_bytes(), "is damaged, or of another block or call"),
+        ((tmp_path / "changed.npz").read_bytes(), "is damaged, or of another block"),
+    ):
+        first.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"block-0000.npz {message}.*; delete .*block-0000.npz, and its runs"):
+            train(students, teacher, law, checkpoint=tmp_path / "one", seed=0, **options)
+    first.unlink()  # the cure
+    again = train(students, teacher, law, checkpoint=tmp_path / "one", seed=0, **options)
+    np.testing.assert_array_equal(again.loss, train(students, teacher, law, seed=0, **options).loss)
+    with pytest.raises(ValueError, match="folder is ''; expected the path of a folder"):
+        train(students, teacher, law, checkpoint="", **options)

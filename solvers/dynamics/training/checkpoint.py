@@ -1,13 +1,11 @@
 """Checkpoints of `train`: a folder with what was asked for, the finished blocks, and the state of the one at work, that
-of its optimiser included. NumPy files, never pickles."""
+of its optimiser included. NumPy files, never pickles, each with a checksum of its content, its block and its call."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +14,16 @@ import numpy as np
 
 from alignmath.arrays import as_number
 
-from ...files import replace_file
+from ...files import digest, replace_file
 from .laws import InputLaw, Purpose, draw, stream
 
 if TYPE_CHECKING:
     from .block import State
 
-__all__ = ["Checkpoint", "Folder", "digest", "law_fingerprint", "named"]
+__all__ = ["Checkpoint", "Folder", "law_fingerprint", "named"]
+
+
+_SEAL = "checksum"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Checkpoint:
 
     Called again with the same arguments, `train` goes on from there, to the same result, to the bit. (A law counts as
     the same if it draws the same; a measure, if its name and its function's name are the same.) A folder of a call with
-    other arguments, another optimiser's too, is refused. Raises `ValueError` for a number of seconds below 0.
+    other arguments, another optimiser's too, is refused, and so are damaged files and those of other blocks and calls,
+    by name. Raises `ValueError` for a number of seconds below 0.
 
     >>> Checkpoint("runs", every=600).every
     600
@@ -45,18 +47,10 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         as_number(self.every, "every")
-        if not isinstance(self.folder, str | Path):
-            raise ValueError(f"folder is {self.folder!r}; expected a path")
-
-
-def digest(arrays: Iterable[Any]) -> str:
-    """A fingerprint of the values, shapes and types of arrays or tensors."""
-    hashed = hashlib.sha256()
-    for array in arrays:
-        value = np.ascontiguousarray(array.detach().cpu().numpy() if hasattr(array, "detach") else array)
-        hashed.update(f"{value.dtype}{value.shape}".encode())
-        hashed.update(value.data)
-    return hashed.hexdigest()[:32]
+        if not isinstance(self.folder, str | Path) or self.folder == "":
+            raise ValueError(
+                f"folder is {self.folder!r}; expected the path of a folder, '.' for that where Python runs"
+            )
 
 
 def law_fingerprint(law: InputLaw) -> str:
@@ -79,6 +73,7 @@ class Folder:
     def __init__(self, checkpoint: Checkpoint, asked: dict[str, Any]) -> None:
         self.folder = folder = Path(checkpoint.folder)
         self._every, self._saved = checkpoint.every, time.perf_counter()
+        self._call = json.dumps(asked, sort_keys=True)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -97,31 +92,44 @@ class Folder:
 
     def finished(self, number: int) -> dict[str, np.ndarray] | None:
         """The outcome of a block that has been trained to the end, if it has."""
-        return self._read(self.folder / f"block-{number:04d}.npz")
+        return self._read(f"block-{number:04d}.npz")
 
     def running(self, number: int) -> dict[str, np.ndarray] | None:
         """The last saved state of a block, if there is one."""
-        return self._read(self.folder / f"running-{number:04d}.npz")
+        return self._read(f"running-{number:04d}.npz")
 
     def save_running(self, number: int, state: State) -> None:
         """Write the state of a block, in place of an earlier one, in one move; not before its time has come."""
         if time.perf_counter() - self._saved > self._every:
-            arrays = state.arrays()
-            replace_file(self.folder / f"running-{number:04d}.npz", lambda file: _write(file, arrays))
+            self._write(f"running-{number:04d}.npz", state.arrays())
             self._saved = time.perf_counter()
 
     def save_finished(self, number: int, arrays: dict[str, np.ndarray]) -> None:
         """Write the outcome of a block."""
-        replace_file(self.folder / f"block-{number:04d}.npz", lambda file: _write(file, arrays))
+        self._write(f"block-{number:04d}.npz", arrays)
         (self.folder / f"running-{number:04d}.npz").unlink(missing_ok=True)
 
-    @staticmethod
-    def _read(path: Path) -> dict[str, np.ndarray] | None:
+    def _write(self, name: str, arrays: dict[str, Any]) -> None:
+        held: dict[str, Any] = {**arrays, _SEAL: np.array(self._seal(name, arrays))}
+        replace_file(self.folder / name, lambda file: np.savez(file, **held))
+
+    def _read(self, name: str) -> dict[str, np.ndarray] | None:
+        path = self.folder / name
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+        cure = f"delete {path}, and its runs are trained again"
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            seal = str(arrays.pop(_SEAL))
+        except Exception as error:  # zip, zlib and NumPy have errors of their own
+            raise ValueError(f"{path} is damaged, or no checkpoint ({error!r}); {cure}") from None
+        if seal != self._seal(name, arrays):
+            raise ValueError(f"{path} is damaged, or of another block or call, by its checksum; {cure}")
+        return arrays
 
-
-def _write(file: Any, arrays: dict[str, Any]) -> None:
-    np.savez(file, **arrays)
+    def _seal(self, name: str, arrays: dict[str, Any]) -> str:
+        """A checksum of what a file of that name holds in this call."""
+        named = sorted(arrays.items())
+        text = json.dumps([self._call, name, [key for key, _ in named]])
+        return digest([np.frombuffer(text.encode(), dtype=np.uint8), *(array for _, array in named)])

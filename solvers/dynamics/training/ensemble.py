@@ -20,10 +20,11 @@ import numpy as np
 from alignmath.arrays import keep_freed_memory
 from alignmath.extras import needs
 
+from ...files import digest
 from ...runs import Training, as_moments, as_steps, progress_bar
 from .arguments import Data, Networks, as_data, as_networks, described, evaluation_data
 from .block import Blocks, Plan, State, of_runs, train_block
-from .checkpoint import Checkpoint, Folder, digest, law_fingerprint, named
+from .checkpoint import Checkpoint, Folder, law_fingerprint, named
 from .data import Samples, evaluation_inputs
 from .measures import Evaluation, Measures
 from .optimizers import SGD, Optimizer
