@@ -41,11 +41,13 @@ from alignmath.architectures import ConvolutionalResNet, FullyConnected
 from alignmath.kernels import gram, tangent
 from benchmarks.output import publish
 
-__all__ = ["Rival", "copy_rate", "main", "measure", "seconds_of"]
+__all__ = ["TANGENT", "Rival", "copy_rate", "main", "measure", "seconds_of"]
 
 _COUNTS, _DEPTHS, _INPUTS, _ROUNDS = (500, 2000), (1, 3, 10), 100, 15
 _RAW = 500
 _IMAGES = ((RELU, 200), (ERF, 200), (SOFTPLUS, 40))
+TANGENT = "ntk"
+"""What neural-tangents calls the tangent kernel."""
 _PINS = ("neural-tangents==0.6.5", "jax==0.4.30", "jaxlib==0.4.30", "numpy<2", "scipy<1.14")
 _HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alignmath" / "neural-tangents-0.6.5"
 _PROGRAM = """

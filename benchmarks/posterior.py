@@ -18,7 +18,7 @@ import numpy as np
 
 from alignmath.activations import RELU
 from alignmath.architectures import FullyConnected
-from benchmarks.kernels import Rival, seconds_of
+from benchmarks.kernels import TANGENT, Rival, seconds_of
 from benchmarks.output import publish
 from solvers.regression import posterior, trained_ensemble
 
@@ -62,7 +62,7 @@ def measure() -> dict[str, float]:
     network = FullyConnected(_DEPTH, RELU, weight_variance=2.0)
     figures: dict[str, float] = {}
     rival = Rival(_PROGRAM)
-    for name, get, predict in (("posterior", "nngp", posterior), ("trained_ensemble", "ntk", trained_ensemble)):
+    for name, get, predict in (("posterior", "nngp", posterior), ("trained_ensemble", TANGENT, trained_ensemble)):
         call = partial(predict, network, x, y, x_new, noise=_NOISE)
         found = call()
         with tempfile.TemporaryDirectory() as folder:

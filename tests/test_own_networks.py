@@ -73,23 +73,23 @@ ANOTHER = {
         [186.26260990244938, 142.12709765699896, 193.61727199132582, 178.5317172811336, 154.71385262008891, 277.4389204367401],
     ),
 }  # fmt: skip
-"""Upper halves of "nngp" and "ntk" of neural-tangents 0.6.5 (jax 0.4.30, float64), by its `stax`, with `std =
+"""Upper halves of the conjugate and the tangent kernel of neural-tangents 0.6.5 (jax 0.4.30, float64), by its `stax`, with `std =
 {"parameterization": "standard"}` in the standard parametrisation:
 
     def dense(w, b, **std): return Dense(512, w**.5, b**.5 if b else None, **std)
     def conv(w, b, **std): return Conv(512, (3,), padding="SAME", W_std=(3 * w)**.5, b_std=b**.5 if b else None,
                                        dimension_numbers=("NHC", "HIO", "NHC"), **std)
-    serial(dense(1.7, .3), Relu(), dense(1.2, .1), Relu(), dense(.8, .2))[2](X, None, "ntk")
+    serial(dense(1.7, .3), Relu(), dense(1.2, .1), Relu(), dense(.8, .2))[2](X, None)
 
 and so on, with `GlobalAvgPool()`, and `IMAGES.transpose(0, 2, 1)` for images. `conv` has `3 w` because there weights are
 scaled by channels and pixels of a patch together."""
 
 
-@pytest.mark.parametrize(("network", "x", "nngp", "ntk"), ANOTHER.values(), ids=ANOTHER)
-def test_kernels_are_those_of_another_package(network, x, nngp, ntk):
+@pytest.mark.parametrize(("network", "x", "outputs", "slopes"), ANOTHER.values(), ids=ANOTHER)
+def test_kernels_are_those_of_another_package(network, x, outputs, slopes):
     upper = np.triu_indices(3)
-    np.testing.assert_allclose(conjugate(x, network)[upper], nngp, rtol=1e-12)
-    np.testing.assert_allclose(tangent(x, network)[upper], ntk, rtol=1e-12)
+    np.testing.assert_allclose(conjugate(x, network)[upper], outputs, rtol=1e-12)
+    np.testing.assert_allclose(tangent(x, network)[upper], slopes, rtol=1e-12)
     np.testing.assert_allclose(tangent(x, network, x[:2])[:, :2], tangent(x, network)[:, :2], rtol=1e-12)
 
 
@@ -190,8 +190,8 @@ def test_small_angles_keep_their_digits_in_the_standard_parametrisation_and_besi
     rng = np.random.default_rng(0)
     x = rng.standard_normal((20, 3))
     x = np.concatenate([x, x + 1e-9 * rng.standard_normal((20, 3))])
-    ntk = FullyConnected(3, RELU, weight_variance=2.0, bias_variance=(0.5, 0.0, 0.1, 0.1))
-    for network in (ntk, StandardParametrisation(ntk, 100), StandardParametrisation(FullyConnected(3, RELU), 100)):
+    usual = FullyConnected(3, RELU, weight_variance=2.0, bias_variance=(0.5, 0.0, 0.1, 0.1))
+    for network in (usual, StandardParametrisation(usual, 100), StandardParametrisation(FullyConnected(3, RELU), 100)):
         K = tangent(x, network)
         assert np.linalg.eigvalsh(K)[0] >= -1e-14 * np.trace(K)
 

@@ -20,7 +20,7 @@ from solvers.regression import log_marginal_likelihood, posterior, trained_ensem
 PINS = json.loads((Path(__file__).parent / "regression_pins.json").read_text())
 """By neural-tangents 0.6.5 in float64 (its environment: `benchmarks/kernels.py`): `kernel` being the kernel function of `stax.serial(D, stax.Erf(), D, stax.Erf(), D)`, `D = stax.Dense(1, W_std=1.5**0.5,
 b_std=0.3**0.5)`, and x, y, x_new drawn as in `data`, `predict = nt.predict.gradient_descent_mse_ensemble(kernel, x, y, diag_reg=noise, diag_reg_absolute_scale=True)`, then `predict(t=None or 3.0 * y.size,
-x_test=x_new, get="nngp" or "ntk", compute_cov=True)`: its loss is a mean, so that its time is ours times the number of labels."""
+x_test=x_new, get=..., compute_cov=True)` of either kernel: its loss is a mean, so that its time is ours times the number of labels."""
 NETWORK = FullyConnected(2, ERF, weight_variance=1.5, bias_variance=0.3, last_weight_variance=1.5)
 
 
@@ -35,7 +35,7 @@ def data():
 def test_predictions_are_those_of_neural_tangents(case, library):
     kind, _, noise, _, time = case.split()
     x, y, x_new = (library(part) for part in data())
-    if kind == "nngp":
+    if kind == "conjugate":
         found = posterior(NETWORK, x, y, x_new, noise=float(noise))
     else:
         found = trained_ensemble(NETWORK, x, y, x_new, time=float(time), noise=float(noise))

@@ -226,8 +226,8 @@ def test_gram_matrices_of_ones_own_networks_tend_to_their_limits(name, parametri
 @pytest.mark.parametrize("biases", [False, True])
 def test_the_standard_parametrisation_has_the_weights_of_torch(biases):
     """The same network as a module of torch.nn, by its own Jacobians; and the same outputs as with factors."""
-    ntk = FullyConnected(2, TANH, weight_variance=1.5, bias_variance=(0.2, 0.0, 0.1), last_weight_variance=0.8)
-    network = random_network(3, StandardParametrisation(ntk, 40, biases=biases), 40, seed=3)
+    usual = FullyConnected(2, TANH, weight_variance=1.5, bias_variance=(0.2, 0.0, 0.1), last_weight_variance=0.8)
+    network = random_network(3, StandardParametrisation(usual, 40, biases=biases), 40, seed=3)
     first, second, last = torch.nn.Linear(3, 40), torch.nn.Linear(40, 40, bias=biases), torch.nn.Linear(40, 1)
     module = torch.nn.Sequential(first, torch.nn.Tanh(), second, torch.nn.Tanh(), last).double()
     assert [b is None for b in network.biases] == [False, not biases, False]
@@ -239,10 +239,10 @@ def test_the_standard_parametrisation_has_the_weights_of_torch(biases):
     x = sphere(5, 3)
     torch.testing.assert_close(module(torch.as_tensor(x))[:, 0], network(x))
     torch.testing.assert_close(empirical_tangent(module, x), grams(network, x).sum(dim=0), rtol=1e-11, atol=1e-11)
-    torch.testing.assert_close(random_network(3, ntk, 40, seed=3)(x), network(x)) if not biases else None
+    torch.testing.assert_close(random_network(3, usual, 40, seed=3)(x), network(x)) if not biases else None
     assert float(network.weights[1].std()) == pytest.approx(math.sqrt(1.5 / 40), rel=0.1)
     with pytest.raises(ValueError, match="width is 30; the standard parametrisation given is that of width 40"):
-        random_network(3, StandardParametrisation(ntk, 40), 30)
+        random_network(3, StandardParametrisation(usual, 40), 30)
 
 
 @pytest.mark.parametrize("architecture", [*OWN.values(), standard(OWN["usual"], 9)], ids=[*OWN, "standard"])

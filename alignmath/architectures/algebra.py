@@ -128,7 +128,7 @@ class Architecture:
         raise NotImplementedError
 
     @property
-    def ntk(self) -> Architecture:
+    def in_ntk_scaling(self) -> Architecture:
         """The network in the NTK parametrisation, whose outputs have the same law at initialisation."""
         return self
 

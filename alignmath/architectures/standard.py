@@ -62,7 +62,7 @@ class StandardParametrisation(Architecture):
         return self.architecture.serial
 
     @property
-    def ntk(self) -> Architecture:
+    def in_ntk_scaling(self) -> Architecture:
         return self.architecture
 
     def recursion(self, layers: frozenset[int]) -> Any:

@@ -142,7 +142,7 @@ def conjugate(
     array([[1.    , 0.3183],
            [0.3183, 1.    ]])
     """
-    a = as_architecture(architecture).ntk
+    a = as_architecture(architecture).in_ntk_scaling
     return _assembled(x, a, other, frozenset([a.serial.depth + 1]), diagonal, block_size, progress)
 
 
